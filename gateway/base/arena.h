@@ -1,0 +1,37 @@
+/*
+ * Memory that dies with one exchange: allocate, never free, release all at once.
+ *
+ * One thread. The limit is given at construction; past it arena_try_alloc returns NULL and the
+ * others abort, so sizes that another party chooses go through arena_try_alloc.
+ * Nothing that happens once a chunk, token or timer tick may allocate here.
+ */
+#ifndef SLUICE_BASE_ARENA_H
+#define SLUICE_BASE_ARENA_H
+
+#include "gateway/base/slice.h"
+
+struct arena_block;
+
+struct arena {
+    struct arena_block *blocks; /* newest first */
+    char *at, *end;             /* free part of the newest block */
+    size_t used_bytes;          /* of all blocks, as allocated */
+    size_t limit_bytes;
+};
+
+/* No memory is taken before the first allocation. */
+void arena_init(struct arena *arena, size_t limit_bytes);
+void arena_release(struct arena *arena);
+
+/* Aligned to 8. NULL when the limit would be passed. */
+void *arena_try_alloc(struct arena *arena, size_t size);
+void *arena_alloc(struct arena *arena, size_t size);
+void *arena_zalloc(struct arena *arena, size_t size);
+
+/* Copies; the slice lives as long as the arena. */
+struct slice arena_copy(struct arena *arena, struct slice s);
+/* A terminated copy. */
+char *arena_str(struct arena *arena, struct slice s);
+struct slice arena_printf(struct arena *arena, const char *format, ...) PRINTF_LIKE(2, 3);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * A listening socket of one worker: each worker has one for every configured address
+ * (SO_REUSEPORT), the kernel spreads connections over them.
+ *
+ * Out of descriptors: accepting pauses for 100 ms by timer, is logged once and counted, and goes on
+ * (S-05). Accepting is bounded to some connections a turn, so that streams at hand keep their pace
+ * (S-10).
+ */
+#ifndef SLUICE_IO_LISTENER_H
+#define SLUICE_IO_LISTENER_H
+
+#include "gateway/io/worker.h"
+
+#include <sys/socket.h>
+
+struct listener;
+
+/* `fd` is non-blocking, close-on-exec, TCP_NODELAY; the callee's from now on. */
+typedef void listener_accept_fn(struct worker *worker, int fd, void *user);
+
+/*
+ * Binds and listens, on the control thread at start or reload, so that failures are known before
+ * anything is changed. Returns the fd, or -1 with errno. "host:port", "[v6]:port" or "unix:/path".
+ */
+int listener_bind(const char *address);
+
+/* On the worker's thread. Takes fd. */
+struct listener *listener_open(struct worker *worker, int fd, listener_accept_fn *accept, void *user);
+/* Stops accepting and closes the socket. */
+void listener_close(struct listener *listener);
+
+#endif

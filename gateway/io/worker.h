@@ -1,0 +1,87 @@
+/*
+ * A worker: one thread, one event loop, and everything that belongs to that thread.
+ *
+ * A loop turn: libevent reports what is ready (callbacks only note and wake), due timers fire, the
+ * mailbox is emptied; then the deferred work runs by phase: WAKE (exchanges move), FLUSH (each
+ * connection with something to send writes once), FREE (what events could still have reached is
+ * freed). Work deferred meanwhile runs in the same turn, in that order, until nothing is left.
+ *
+ * The control thread has a worker of its own (index = number of workers) without client listeners.
+ */
+#ifndef SLUICE_IO_WORKER_H
+#define SLUICE_IO_WORKER_H
+
+#include "gateway/base/list.h"
+#include "gateway/base/reason.h"
+#include "gateway/base/timer.h"
+
+struct event_base;
+struct mailbox;
+struct metric_shard;
+struct resolver;
+
+enum worker_phase { WORKER_WAKE, WORKER_FLUSH, WORKER_FREE, WORKER_PHASES };
+
+/* Work put off to a phase of this turn; lives in the object it is for. */
+struct defer {
+    struct list link;
+    void (*run)(struct defer *defer);
+};
+
+struct worker {
+    unsigned index;
+    struct event_base *base;
+    struct timers timers;
+    uint64_t now_us;  /* clock_now_us, read once a turn */
+    uint64_t wall_us; /* clock_wall_us, read once a turn */
+    struct list deferred[WORKER_PHASES];
+
+    /* Scratch for one callback at a time: what is read from sockets lands here first. */
+    char *scratch;
+    size_t scratch_size;
+    char *scratch_plain; /* decrypted bytes; as large */
+
+    struct metric_shard *metrics; /* this thread's counters */
+    struct mailbox *mailbox;      /* from other threads */
+    struct resolver *resolver;    /* io/resolve, made with the worker */
+
+    /* Typed slots, filled by main before the thread starts; owned by their modules. */
+    struct fleet_view *fleet_view;  /* routing/fleet: the current fleet as this worker sees it */
+    struct upstream *upstream;      /* upstream/pool: connections towards endpoints */
+    struct exchanges *exchanges;    /* proxy/exchange: this worker's live exchanges */
+    struct access_log *access_log;  /* account/access_log */
+
+    bool stopping; /* worker_stop was called: the loop ends after this turn */
+};
+
+struct worker *worker_new(unsigned index, struct metric_shard *metrics);
+void worker_free(struct worker *worker); /* after its loop has ended; nothing may be left on it */
+
+/* Runs the loop on the calling thread until worker_stop. */
+void worker_run(struct worker *worker);
+/* Own thread only; from others, post worker_stop through the mailbox. */
+void worker_stop(struct worker *worker);
+/* Starts a thread that calls worker_run; worker_join waits for its end. */
+void worker_start(struct worker *worker);
+void worker_join(struct worker *worker);
+
+/* Once, before anything else. */
+static inline void defer_init(struct defer *defer, void (*run)(struct defer *))
+{
+    list_init(&defer->link);
+    defer->run = run;
+}
+
+/* Nothing happens when it is deferred already. */
+static inline void worker_defer(struct worker *worker, enum worker_phase phase, struct defer *defer)
+{
+    if (!list_is_linked(&defer->link))
+        list_push(&worker->deferred[phase], &defer->link);
+}
+
+static inline void defer_cancel(struct defer *defer)
+{
+    list_remove(&defer->link);
+}
+
+#endif
