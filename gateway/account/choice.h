@@ -1,0 +1,28 @@
+/*
+ * What routing decided for an exchange, and from what: the access line and /exchanges print it.
+ *
+ * Filled by routing when an attempt's endpoint is chosen; kept in the exchange. Names are static or
+ * live as long as the exchange.
+ */
+#ifndef SLUICE_ACCOUNT_CHOICE_H
+#define SLUICE_ACCOUNT_CHOICE_H
+
+#include <stdint.h>
+
+/* More than there are screens; a screen past it is not reported. */
+#define CHOICE_SCREENS_MAX 8
+
+struct choice_screen {
+    const char *name; /* the screen's row */
+    uint32_t dropped; /* endpoints it took out */
+};
+
+struct choice {
+    const char *policy;  /* the pick's row: "least_requests"; NULL: nothing was chosen */
+    uint32_t considered; /* endpoints in the pool when it was chosen */
+    uint32_t screen_count;
+    struct choice_screen
+        screens[CHOICE_SCREENS_MAX]; /* those that dropped something, in their order */
+};
+
+#endif
