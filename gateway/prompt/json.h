@@ -1,0 +1,129 @@
+/*
+ * JSON as requests and answers need it: read once, front to back, no tree, no allocation.
+ *
+ * A reader walks one complete text. Every byte is looked at once, by vector instructions where the
+ * processor has them; the caller enters the objects and arrays it cares for and takes everything
+ * else whole. What is taken is checked all the same: RFC 8259 without exception, UTF-8 included.
+ * Stricter than the grammar in one thing: an integer of more than 4,300 digits is refused, because
+ * Python (and so the engines) refuses it.
+ *
+ *     json_open(&r, body, NULL);
+ *     if (json_enter_object(&r))
+ *         while (json_next(&r, &key))
+ *             if (json_text_is(key, SLICE("model")))
+ *                 json_take(&r, &model);
+ *             else
+ *                 json_take(&r, NULL);
+ *     reason = json_close(&r);
+ *
+ * The first error sticks: every call after it answers "no more", json_close tells it. After
+ * json_next the value must be taken or entered before the next json_next.
+ *
+ * One thread a reader. Values are slices of the text given to json_open and live as long as it
+ * does.
+ */
+#ifndef SLUICE_PROMPT_JSON_H
+#define SLUICE_PROMPT_JSON_H
+
+#include "gateway/base/arena.h"
+#include "gateway/base/buf.h"
+#include "gateway/base/reason.h"
+
+/* Deeper than any request or schema seen, shallow enough for a bit a level. */
+#define JSON_DEPTH_MAX 128
+
+enum json_kind {
+    JSON_NONE, /* no value: nothing was read, or an error */
+    JSON_NULL,
+    JSON_FALSE,
+    JSON_TRUE,
+    JSON_NUMBER,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT,
+};
+
+struct json_value {
+    struct slice raw; /* as it stands in the text; a string with its quotes */
+    uint8_t kind;     /* enum json_kind */
+    bool escaped;     /* a string in which a backslash occurs */
+    bool integer;     /* a number without fraction and exponent */
+};
+
+struct json_limits {
+    size_t bytes;     /* of the text; more is reason_body_too_large */
+    uint64_t members; /* of all objects and arrays together; more is reason_bad_json */
+    uint32_t depth;   /* at most JSON_DEPTH_MAX; more is reason_bad_json */
+};
+
+struct json_reader {
+    const char *begin, *at, *end;
+    const struct reason *reason; /* the first error; NULL: none so far */
+    uint64_t members_left;
+    uint32_t depth, depth_limit;
+    bool fresh;                            /* the object or array at hand has given no member yet */
+    uint64_t objects[JSON_DEPTH_MAX / 64]; /* a bit a level: 1 object, 0 array */
+};
+
+/* limits NULL: depth JSON_DEPTH_MAX, nothing else bounded. Borrows text and keeps slices of it. */
+void json_open(struct json_reader *reader, struct slice text, const struct json_limits *limits);
+/* What comes next, without taking it. JSON_NONE after an error or when no value stands here. */
+enum json_kind json_peek(struct json_reader *reader);
+/* Steps into the object (array) that comes next. False, and nothing taken, when it is anything
+ * else. */
+bool json_enter_object(struct json_reader *reader);
+bool json_enter_array(struct json_reader *reader);
+/*
+ * Goes to the next member of what was entered last. In an object ret_key (may be NULL) gets the
+ * key, a string. False at the end, which steps out again, or after an error.
+ */
+bool json_next(struct json_reader *reader, struct json_value *ret_key);
+/* Takes the next value whole. ret_value may be NULL; kind is JSON_NONE after an error. */
+void json_take(struct json_reader *reader, struct json_value *ret_value);
+/* NULL when exactly one value was read and nothing but white space follows. */
+const struct reason *json_close(struct json_reader *reader) MUST_USE;
+/* Bytes read so far: where the error is. */
+size_t json_offset(const struct json_reader *reader);
+
+/* A whole text: NULL when it is one valid JSON value. */
+const struct reason *json_check(struct slice text, const struct json_limits *limits) MUST_USE;
+
+/* The bytes between the quotes, escapes as they stand. */
+static inline struct slice json_inner(struct json_value string)
+{
+    return slice_of(string.raw.at + 1, string.raw.len - 2);
+}
+
+/* A string that reads `text` once its escapes are resolved. */
+bool json_text_is(struct json_value string, struct slice text);
+/*
+ * The same for whom case does not matter: ASCII, and the two letters beyond it that Go folds into
+ * ASCII (U+017F to s, U+212A to k), because engines written in Go would take such a key for ours.
+ * `lower` is in lower case.
+ */
+bool json_text_folds_to(struct json_value string, struct slice lower);
+/*
+ * What a string says, escapes resolved. A string without escapes is not copied. reason_bad_value
+ * for anything but a string and for a lone surrogate; reason_memory_limit when the arena is full.
+ */
+const struct reason *json_text(struct json_value string, struct arena *arena,
+                               struct slice *ret_text) MUST_USE;
+/* The same into at most `size` bytes. False when it does not fit, is no string, or has a lone
+ * surrogate. */
+bool json_text_into(struct json_value string, char *ret_text, size_t size,
+                    size_t *ret_len) MUST_USE;
+/* A number that is whole, however written (16, 16.0, 1.6e1), and within min..max. */
+bool json_int64(struct json_value number, int64_t min, int64_t max, int64_t *ret_value) MUST_USE;
+/* A count: a whole number of at least 0 that fits. */
+bool json_u64(struct json_value number, uint64_t *ret_value) MUST_USE;
+
+/*
+ * The bytes to cut out of an object's text so that one of its members is gone and the rest stays
+ * valid: from the comma before its key, or for the first member up to the next key.
+ */
+struct slice json_member_span(struct slice object, struct slice key_raw, struct slice value_raw);
+
+/* Writes `text` as a JSON string, quotes included; what is not UTF-8 becomes U+FFFD. */
+void json_write_text(struct buf *out, struct slice text);
+
+#endif
