@@ -6,12 +6,18 @@
  * struct conn_type and its own state behind conn->codec; a server's codec is chosen when ALPN or the
  * first bytes are known.
  *
- *   OPENING --transport open--> OPEN --conn_drain--> DRAINING --last stream over--> CLOSED
- *      |                          |                      |
- *      +------ conn_close(reason), from anywhere, once --+-----> CLOSED, freed at WORKER_FREE
+ *   OPENING --transport open--> OPEN --conn_drain--> DRAINING --last stream over, out empty--+
+ *      |                          |                      |                                    |
+ *      |                          +--codec gave a reason-+--> CLOSING --out empty, or stalled-+
+ *      |                                                                                      v
+ *      +------ conn_close(reason), from anywhere, once -------------------------------> CLOSED
+ *
+ * CLOSING: the codec is gone, its last words are on their way. CLOSED: on_close and the freeing
+ * follow at WORKER_FREE.
  *
  * One thread: the worker's. Callbacks of the transport note and defer; codecs' on_bytes runs from
- * the loop's callback and may call stream_notify (which only wakes).
+ * the loop's callback and may call stream_notify (which only wakes). Within on_bytes, on_end,
+ * on_peer_closed, fill and expire a codec never calls conn_close: it returns a reason.
  */
 #ifndef SLUICE_CODEC_CONN_H
 #define SLUICE_CODEC_CONN_H
@@ -55,7 +61,15 @@ struct conn_type {
     const struct reason *(*on_bytes)(struct conn *conn, struct slice bytes, size_t *ret_used);
     /* The peer's orderly end. NULL: the conn goes on (an answer may still be sent). */
     const struct reason *(*on_end)(struct conn *conn);
-    /* Puts what is to be sent into conn->out, up to about STREAM_OUT_LOW bytes at a time. */
+    /* Optional. The peer's FIN was seen while reading is paused; what came before it may still be unread. A reason: fatal for the conn. */
+    const struct reason *(*on_peer_closed)(struct conn *conn);
+    /* Optional. head_due_us passed. A reason: fatal for the conn (an answer may have been put into conn->out); NULL: it goes on. Without it the conn ends with head_timeout. */
+    const struct reason *(*expire)(struct conn *conn);
+    /*
+     * Puts what is to be sent into conn->out, up to about STREAM_OUT_LOW bytes at a time (pieces
+     * that are moved, not copied: STREAM_OUT_HIGH). Called until nothing is added, so a codec sees
+     * here also that all it made before has left (out is empty).
+     */
     void (*fill)(struct conn *conn);
     /* No new streams (GOAWAY, Connection: close). */
     void (*drain)(struct conn *conn);
@@ -71,7 +85,7 @@ enum conn_pause {
     CONN_PAUSE_OUT = 4,    /* too much waits to be sent to this peer */
 };
 
-enum conn_state { CONN_OPENING, CONN_OPEN, CONN_DRAINING, CONN_CLOSED };
+enum conn_state { CONN_OPENING, CONN_OPEN, CONN_DRAINING, CONN_CLOSING, CONN_CLOSED };
 
 struct conn {
     uint32_t magic;
@@ -79,6 +93,10 @@ struct conn {
     uint8_t pause;    /* bits of enum conn_pause */
     bool linger;      /* close with TRANSPORT_CLOSE_LINGER once `out` is empty */
     bool close_after; /* close when `out` is empty and no stream is left */
+    bool abort;       /* close with RST: nobody may take what was sent for complete */
+    bool peer_closed; /* the peer's end was read or its FIN seen */
+    bool send_broken; /* client: the peer takes nothing more, its answer is still being read */
+    bool opened;      /* type->open was called and type->close was not */
     struct transport transport;
     const struct conn_type *type; /* NULL until it is known what is spoken */
     void *codec;                  /* the type's state; made by type->open, freed by type->close */
@@ -86,12 +104,14 @@ struct conn {
     const struct conn_events *events;
     void *user;
     struct buf out;       /* bytes for the transport */
-    char *rest;           /* unread bytes, NULL while none */
-    size_t rest_len, rest_size;
+    char *rest;           /* bytes the codec did not use yet, NULL while none; at most one read of the worker's and what the codec waits for */
+    uint32_t rest_at, rest_len, rest_size; /* they lie in [rest_at, rest_at + rest_len) */
+    uint32_t scanned;     /* the codec's: how far into the unused bytes it has looked (h1) */
+    const struct reason *reason; /* why it closes; NULL before */
     uint32_t streams;     /* streams of it that exist */
     uint64_t served;      /* streams ever */
     struct timer deadline; /* head, idle or stall, whichever comes first */
-    uint64_t head_due_us, stall_due_us, idle_due_us; /* 0: none */
+    uint64_t head_due_us, stall_due_us, idle_due_us; /* 0: none; conn_arm after making one earlier */
     struct defer flush_defer, free_defer, read_defer;
     struct list link;     /* its owner's: a pool, or the worker's clients */
 };
@@ -121,11 +141,15 @@ void conn_drain(struct conn *conn);
 /* Now. Streams get `closed` with that reason. */
 void conn_close(struct conn *conn, const struct reason *reason);
 
+/* The four codecs. */
+extern const struct conn_type conn_h1_server, conn_h1_client, conn_h2_server, conn_h2_client;
+
 /* For codecs. */
 void conn_dirty(struct conn *conn);                    /* something to send: fill and write at FLUSH */
 void conn_pause(struct conn *conn, enum conn_pause bit);
 void conn_resume(struct conn *conn, enum conn_pause bit); /* reads on at the next WAKE */
-void conn_stream_added(struct conn *conn);
-void conn_stream_removed(struct conn *conn);           /* calls on_idle; closes when draining */
+void conn_arm(struct conn *conn);                      /* a *_due_us was set or made earlier; clearing one needs nothing */
+void conn_stream_added(struct conn *conn);             /* served, too; drains when settings->requests are reached */
+void conn_stream_removed(struct conn *conn);           /* calls on_idle; closes when draining, at FLUSH */
 
 #endif
