@@ -18,11 +18,12 @@ struct letter {
 struct mailbox;
 
 struct mailbox *mailbox_new(void *receiver);
-void mailbox_free(struct mailbox *mailbox); /* unopened letters are dropped */
+/* When nobody can send any more. Unopened letters are dropped. NULL is fine. */
+void mailbox_free(struct mailbox *mailbox);
 int mailbox_fd(const struct mailbox *mailbox);
 /* Any thread. The letter must not be under way already. */
 void mailbox_send(struct mailbox *mailbox, struct letter *letter);
-/* Receiver's thread: opens all that are there. */
+/* Receiver's thread: opens all that are there, oldest first. Costs no system call when there is nothing to read. */
 void mailbox_open_all(struct mailbox *mailbox);
 
 #endif

@@ -30,6 +30,9 @@ void *map_remove(struct map *map, struct slice key);
 /* For walks: `*at` starts at 0; NULL at the end. The map must not change meanwhile. */
 void *map_next(const struct map *map, size_t *at);
 
+/* With the process's key. */
 uint64_t map_hash(struct slice key);
+/* SipHash-1-3 with a key of the caller's. */
+uint64_t map_siphash(const uint64_t key[2], struct slice text);
 
 #endif

@@ -39,6 +39,7 @@ struct metric_shard;
 struct metric_series;
 
 struct metric_shard *metric_shard_new(void); /* registers it for metric_print */
+/* What it counted is gone with it: at exit only. NULL is fine. */
 void metric_shard_free(struct metric_shard *shard);
 
 /* Rows without labels. Owning thread only. */
@@ -53,7 +54,8 @@ void metric_series_observe(struct metric_series *series, double value);
 
 /*
  * Gauges and counters whose value lives elsewhere (an endpoint's state, a queue's length): `collect` is called by
- * metric_print and prints through metric_sample. Registered once per module.
+ * metric_print, on its thread, and prints through metric_sample; it may call nothing else of this header. Samples of
+ * the same labels are added up, and to what the shards have. Registered once per module.
  */
 struct metric_writer;
 typedef void metric_collect_fn(struct metric_writer *writer, void *user);
