@@ -1,0 +1,78 @@
+/*
+ * X-Forwarded-For, -Proto and -Host: who asked, towards the endpoint. A trusted peer's are added
+ * to, a stranger's were dropped at the edge. traceparent is passed on if it is one (W3C Trace
+ * Context), else dropped.
+ */
+#include "filters/filter.h"
+
+/* "10.0.0.1:34512" without the port, "[::1]:80" without brackets and port. */
+static struct slice address_host(struct slice address)
+{
+    while (address.len > 0 && address.at[address.len - 1] != ':')
+        address.len--;
+    address.len -= address.len > 0;
+    if (address.len > 1 && address.at[0] == '[')
+        return slice_of(address.at + 1, address.len - 2);
+    return address;
+}
+
+static bool is_hex(struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!((s.at[i] >= '0' && s.at[i] <= '9') || (s.at[i] >= 'a' && s.at[i] <= 'f')))
+            return false;
+    return true;
+}
+
+/* version "-" trace id "-" parent id "-" flags, lower-case hex; version ff is none. */
+static bool is_traceparent(struct slice s)
+{
+    static const size_t lengths[] = { 2, 32, 16, 2 };
+
+    if (slice_starts(s, SLICE("ff")))
+        return false;
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+        struct slice part = slice_cut(&s, '-');
+
+        if (part.len != lengths[i] || !is_hex(part))
+            return false;
+    }
+    return s.len == 0;
+}
+
+static void forward_trace(struct message *request)
+{
+    struct slice parent = message_value(request, FIELD_traceparent);
+
+    if (parent.len > 0 && is_traceparent(parent))
+        return;
+    message_remove(request, FIELD_traceparent);
+    message_remove(request, FIELD_tracestate);
+}
+
+static const struct reason *on_request(struct filter_call *call)
+{
+    struct message *request = call->request;
+    struct slice peer = address_host(call->peer->address);
+    struct slice before = message_value(request, FIELD_x_forwarded_for);
+    struct slice first = before;
+
+    call->client = before.len > 0 ? slice_trim(slice_cut(&first, ',')) : call->peer->address;
+    if (before.len > 0)
+        peer = arena_printf(request->arena, "%.*s, %.*s", SLICE_ARGS(before), SLICE_ARGS(peer));
+    message_remove(request, FIELD_x_forwarded_for);
+    message_put(request, FIELD_x_forwarded_for, peer);
+    if (!message_find(request, FIELD_x_forwarded_proto))
+        message_put(request, FIELD_x_forwarded_proto,
+                    call->peer->tls ? SLICE("https") : SLICE("http"));
+    if (!message_find(request, FIELD_x_forwarded_host) && request->authority.len > 0)
+        message_put(request, FIELD_x_forwarded_host, request->authority);
+    forward_trace(request);
+    return NULL;
+}
+
+const struct filter_type filter_forwarded = {
+    .name = "forwarded",
+    .help = "Tells the endpoint who asked, and passes on traceparent.",
+    .on_request = on_request,
+};

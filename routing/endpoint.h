@@ -1,0 +1,40 @@
+/*
+ * An endpoint: one engine replica that can answer.
+ *
+ * What is configured of it is immutable and belongs to a fleet; what is observed of it is its
+ * state, which outlives fleets: a reload that keeps the endpoint keeps its state. States are
+ * counted; their numbers are relaxed atomics that any worker changes.
+ */
+#ifndef SLUICE_ROUTING_ENDPOINT_H
+#define SLUICE_ROUTING_ENDPOINT_H
+
+#include "gateway/base/log.h"
+#include "gateway/upstream/origin.h"
+
+struct endpoint_state {
+    struct snapshot snapshot;
+    char *key;                         /* "pool/url", what it is found by after a reload */
+    _Atomic uint32_t inflight;         /* exchanges sent there and not over */
+    _Atomic uint32_t failures;         /* in a row */
+    _Atomic uint32_t ejections;        /* in a row, for the back-off */
+    _Atomic uint64_t ejected_until_us; /* clock_now_us; 0: never was */
+    _Atomic uint64_t returned_us;      /* when it came back last: slow return starts here */
+    _Atomic bool probe_failing;        /* active checks say it is not healthy */
+    _Atomic bool gone;                 /* no longer in the configuration: finishes what it has */
+    _Atomic uint64_t served, failed;   /* attempts ended well, ended badly */
+};
+
+struct endpoint {
+    struct log_subject subject; /* prints "pool llama-a endpoint http://10.0.0.11:8000" */
+    char *name;                 /* the URL as configured; "dns:" ones with the address */
+    const char *pool_name;      /* borrowed from the pool */
+    struct origin *origin;
+    struct endpoint_state *state;
+    uint32_t index; /* in its pool */
+};
+
+struct endpoint_state *endpoint_state_new(const char *key);
+struct endpoint_state *endpoint_state_ref(struct endpoint_state *state);
+void endpoint_state_unref(struct endpoint_state *state);
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * Engines: their tables. Sources: the engines' own route lists, as their documentation gives them.
+ *
+ * An allow-list, because engines put what steers them (sleep, adapters, weights, profilers) beside
+ * what answers clients, and guard it little or not at all.
+ */
+#include "routing/engine.h"
+
+#define PATHS_OPENAI                                                                               \
+    "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/responses",                  \
+        "/v1/responses/*", "/v1/responses/*/cancel", "/v1/audio/transcriptions",                   \
+        "/v1/audio/translations", "/v1/audio/speech", "/v1/images/generations",                    \
+        "/v1/images/edits", "/v1/moderations"
+
+static const char *const paths_openai[] = { PATHS_OPENAI, NULL };
+static const char *const paths_vllm[] = { PATHS_OPENAI,
+                                          "/v1/messages",
+                                          "/v1/messages/count_tokens",
+                                          "/v1/score",
+                                          "/v1/rerank",
+                                          "/v2/rerank",
+                                          "/v2/embed",
+                                          NULL };
+static const char *const paths_sglang[] = {
+    PATHS_OPENAI, "/v1/messages", "/v1/messages/count_tokens",
+    "/v1/score",  "/v1/rerank",   "/v1/classify",
+    NULL
+};
+static const char *const paths_llamacpp[] = {
+    PATHS_OPENAI, "/v1/messages", "/v1/messages/count_tokens", "/v1/rerank", "/v1/reranking", NULL
+};
+static const char *const paths_ollama[] = { PATHS_OPENAI, "/v1/messages", NULL };
+
+/* Under /v1, on any engine; outside /v1 nothing is forwarded anyway. */
+static const char *const paths_admin[] = { "/v1/load_lora_adapter",
+                                           "/v1/unload_lora_adapter",
+                                           "/v1/decisions",
+                                           "/v1/loads",
+                                           "/v1/metrics",
+                                           "/v1/metadata",
+                                           "/v1/version",
+                                           "/v1/license",
+                                           "/v1/health",
+                                           "/v1/health/*",
+                                           "/v1/models/load",
+                                           "/v1/models/unload",
+                                           "/v1/realtime",
+                                           "/v1/pause",
+                                           "/v1/resume",
+                                           "/v1/sleep",
+                                           "/v1/wake_up",
+                                           NULL };
+
+const struct engine_type engine_types[ENGINE_COUNT] = {
+#define ENGINE(id, name, health, metrics, paths) [ENGINE_##id] = { name, health, metrics, paths },
+#include "routing/engines.def"
+#undef ENGINE
+};
+
+const char *const engine_names[ENGINE_COUNT + 1] = {
+#define ENGINE(id, name, ...) [ENGINE_##id] = name,
+#include "routing/engines.def"
+#undef ENGINE
+};
+
+/* '*' stands for one segment that is not empty. */
+static bool path_matches(const char *pattern, struct slice path)
+{
+    size_t i = 0;
+
+    for (; *pattern; pattern++) {
+        if (*pattern == '*') {
+            size_t start = i;
+
+            while (i < path.len && path.at[i] != '/')
+                i++;
+            if (i == start)
+                return false;
+        } else if (i >= path.len || path.at[i++] != *pattern) {
+            return false;
+        }
+    }
+    return i == path.len;
+}
+
+static bool paths_match(const char *const *paths, struct slice path)
+{
+    for (; *paths; paths++)
+        if (path_matches(*paths, path))
+            return true;
+    return false;
+}
+
+bool engine_allows(const struct engine_type *engine, struct slice path)
+{
+    return paths_match(engine->paths, path);
+}
+
+bool engine_path_is_admin(struct slice path)
+{
+    return paths_match(paths_admin, path);
+}

@@ -1,0 +1,36 @@
+/*
+ * What is known of each kind of engine: where its health and metrics are, which of its paths
+ * clients may reach.
+ */
+#ifndef SLUICE_ROUTING_ENGINE_H
+#define SLUICE_ROUTING_ENGINE_H
+
+#include "gateway/base/slice.h"
+
+struct engine_type {
+    const char *name;
+    const char *health_path;
+    const char *metrics_path; /* NULL: none */
+    const char *const
+        *paths; /* allow-list for clients, NULL-terminated; a last '*' matches one more segment */
+};
+
+enum engine_id {
+#define ENGINE(id, ...) ENGINE_##id,
+#include "routing/engines.def"
+#undef ENGINE
+    ENGINE_COUNT
+};
+
+extern const struct engine_type engine_types[ENGINE_COUNT];
+/* Their names, NULL-terminated: the words of the `engine` directive. */
+extern const char *const engine_names[ENGINE_COUNT + 1];
+
+/* Whether clients may reach `path` (without its query) on such an engine. */
+bool engine_allows(const struct engine_type *engine, struct slice path);
+
+/* Whether `path` steers an engine (sleep, adapters, weights...), whatever the engine: never
+ * forwarded. */
+bool engine_path_is_admin(struct slice path);
+
+#endif

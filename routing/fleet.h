@@ -1,0 +1,145 @@
+/*
+ * A fleet: the immutable picture of all models, pools and endpoints an exchange is born with.
+ *
+ * A counted snapshot, built on the control thread from a configuration and from what names resolve
+ * to; workers see the newest through fleet_view_get. What is observed (endpoint and pool states)
+ * outlives fleets.
+ */
+#ifndef SLUICE_ROUTING_FLEET_H
+#define SLUICE_ROUTING_FLEET_H
+
+#include "conf/conf.h"
+#include "gateway/base/map.h"
+#include "routing/endpoint.h"
+#include "routing/engine.h"
+#include "routing/health.h"
+
+struct timeouts_conf {
+    uint64_t connect, queue, first_token, idle, total; /* ms */
+};
+
+struct retry_conf {
+    uint64_t attempts; /* in all */
+    uint64_t budget;   /* percent of the pool's exchanges */
+};
+
+struct pool_tls_conf {
+    char *ca, *certificate, *key;
+    char *server_name;
+    bool verify;
+};
+
+struct pool_conf {
+    char *name;
+    int engine;
+    struct conf_texts endpoints;
+    char *key_file;
+    char *kv_events;
+    struct pool_tls_conf *tls;
+    struct health_conf *health;
+    struct timeouts_conf *timeouts;
+    struct retry_conf *retry;
+    int route;
+    uint64_t concurrency; /* exchanges at an endpoint at a time; 0: no limit */
+    uint64_t keep_alive;  /* ms */
+};
+
+struct version_conf {
+    char *name, *pool, *model, *tokenizer;
+    uint64_t weight;
+};
+
+struct sticky_conf {
+    char *header;
+};
+
+struct model_conf {
+    char *name;
+    struct conf_texts aliases;
+    char *pool; /* instead of versions */
+    char *tokenizer;
+    struct conf_list versions; /* struct version_conf */
+    struct sticky_conf *sticky;
+    bool inspect;
+};
+
+extern const struct directive_set pools_set, models_set;
+
+/* What a pool's exchanges share beyond a fleet's life; found again by name. */
+struct pool_state {
+    struct snapshot snapshot;
+    char *name;
+    _Atomic uint32_t cursor;      /* round robin */
+    _Atomic int64_t retry_tokens; /* thousandths of a retry */
+    _Atomic uint32_t waiting;     /* exchanges that wait for room at an endpoint */
+    _Atomic bool panicking;
+};
+
+struct pool {
+    const char *name;
+    const struct pool_conf *conf; /* of the fleet's configuration */
+    const struct engine_type *engine;
+    struct pool_state *state;
+    struct endpoint *endpoints;
+    size_t count;
+    char *authorization; /* "Bearer ...", from key_file; NULL: the client's passes */
+};
+
+struct version {
+    const char *name;
+    struct slice
+        model; /* what the engine calls it; what the body's model is replaced by if it differs */
+    struct pool *pool;
+    uint32_t weight_until; /* running sum of the model's weights */
+    uint32_t index;        /* among all versions of the fleet */
+};
+
+struct model {
+    const char *name;
+    const struct model_conf *conf;
+    struct version *versions;
+    size_t count;
+    uint32_t weight_sum;
+};
+
+struct fleet {
+    struct snapshot snapshot;
+    uint64_t number; /* of the fleet, from 1: a name that resolves anew makes another */
+    struct conf *conf;
+    struct pool *pools;
+    size_t pool_count;
+    struct model *models;
+    size_t model_count;
+    uint32_t version_count;
+    struct map models_by_name;     /* aliases included */
+    const struct model *catch_all; /* the model "*", or NULL */
+    bool inspect;                  /* false: the only model is "*" and it is not inspected */
+};
+
+/* What "dns:" names resolve to now; routing/names.c. */
+struct names;
+
+/*
+ * Builds one; `before` (may be NULL) lends the states of what stays, and marks what is left out as
+ * gone once `after` is published (fleet_retire). NULL and complaints in `errors` when a file cannot
+ * be read or a URL is wrong.
+ */
+struct fleet *fleet_new(struct conf *conf, const struct names *names, const struct fleet *before,
+                        unsigned workers, struct buf *errors) MUST_USE;
+struct fleet *fleet_ref(struct fleet *fleet);
+void fleet_unref(struct fleet *fleet);
+/* Marks the endpoints of `before` that `after` no longer has as gone, and those of `after` as not.
+ */
+void fleet_retire(const struct fleet *before, const struct fleet *after);
+
+/* By name or alias; NULL when there is none and no "*". */
+const struct model *fleet_model(const struct fleet *fleet, struct slice name);
+
+/* A worker's view of the newest fleet. */
+struct fleet_view;
+struct fleet_view *fleet_view_new(struct snapshot_slot *slot);
+void fleet_view_free(struct fleet_view *view);
+/* Borrowed until the next call; take a reference to keep it. */
+struct fleet *fleet_view_get(struct fleet_view *view);
+
+#endif

@@ -1,0 +1,296 @@
+/*
+ * The directives of models and pools, and what their rows cannot say.
+ */
+#include "routing/decide.h"
+#include "routing/fleet.h"
+
+static const struct directive timeouts_rows[] = {
+    DIRECTIVE_DURATION(struct timeouts_conf, connect, "2s", 1, 600e3,
+                       "To reach an endpoint, TLS included."),
+    DIRECTIVE_DURATION(struct timeouts_conf, queue, "50s", 0, 3600e3,
+                       "To wait in the gateway for an endpoint with room."),
+    DIRECTIVE_DURATION(struct timeouts_conf, first_token, "120s", 1, 86400e3,
+                       "From sending a request to the first content of its stream."),
+    DIRECTIVE_DURATION(struct timeouts_conf, idle, "60s", 1, 86400e3,
+                       "Between two content events of a stream; comments do not count."),
+    DIRECTIVE_DURATION(struct timeouts_conf, total, "1h", 1, 7 * 86400e3,
+                       "For the whole exchange."),
+};
+
+static const struct directive_set timeouts_set = {
+    .key = "timeouts",
+    .shape = DIRECTIVE_OBJECT,
+    .help = "How long each part of an exchange may take.",
+    .rows = timeouts_rows,
+    .count = ARRAY_LEN(timeouts_rows),
+    .size = sizeof(struct timeouts_conf),
+};
+
+static const struct directive retry_rows[] = {
+    DIRECTIVE_NUMBER(struct retry_conf, attempts, "3", 1, 8,
+                     "Endpoints tried in all, before the first content has been passed on."),
+    DIRECTIVE_NUMBER(struct retry_conf, budget, "20", 0, 100,
+                     "Retries as a percentage of the pool's exchanges; a few are always allowed."),
+};
+
+static const struct directive_set retry_set = {
+    .key = "retry",
+    .shape = DIRECTIVE_OBJECT,
+    .help = "When another endpoint is tried.",
+    .rows = retry_rows,
+    .count = ARRAY_LEN(retry_rows),
+    .size = sizeof(struct retry_conf),
+};
+
+static const struct directive pool_tls_rows[] = {
+    DIRECTIVE_PATH(struct pool_tls_conf, ca,
+                   "PEM file of the authorities that are trusted; left out: the system's."),
+    DIRECTIVE_PATH(struct pool_tls_conf, certificate,
+                   "PEM file of the gateway's own certificate for endpoints that ask for one."),
+    DIRECTIVE_PATH(struct pool_tls_conf, key, "PEM file of its key."),
+    DIRECTIVE_TEXT(struct pool_tls_conf, server_name, NULL,
+                   "Name to send and to verify; left out: the endpoint's host."),
+    DIRECTIVE_BOOL(struct pool_tls_conf, verify, "on", "Off accepts any certificate."),
+};
+
+static const struct directive_set pool_tls_set = {
+    .key = "tls",
+    .shape = DIRECTIVE_OBJECT,
+    .help = "TLS towards a pool's https and h2 endpoints.",
+    .rows = pool_tls_rows,
+    .count = ARRAY_LEN(pool_tls_rows),
+    .size = sizeof(struct pool_tls_conf),
+};
+
+static const struct directive pool_rows[] = {
+    { .key = "name",
+      .type = DIRECTIVE_TYPE_TEXT,
+      .offset = offsetof(struct pool_conf, name),
+      .required = true,
+      .format = "name",
+      .help = "Name of the pool." },
+    DIRECTIVE_WORD(
+        struct pool_conf, engine, "openai", engine_names,
+        "What the endpoints run: names the health path, the metrics, the allowed paths."),
+    { .key = "endpoints",
+      .type = DIRECTIVE_TYPE_TEXTS,
+      .offset = offsetof(struct pool_conf, endpoints),
+      .required = true,
+      .format = "endpoint",
+      .help = "URLs: http, https (HTTP/1.1), h2c, h2 (HTTP/2 over TLS), a path prefix allowed. "
+              "\"dns:http://name:8000\" follows every address of the name." },
+    DIRECTIVE_PATH(struct pool_conf, key_file,
+                   "File with the key sent to the endpoints as Authorization: Bearer, in place of "
+                   "the client's; on checks too."),
+    DIRECTIVE_TEXT(struct pool_conf, kv_events, NULL,
+                   "Where the endpoints publish KV-cache events: \"tcp://{host}:5557\"."),
+    DIRECTIVE_SUB(struct pool_conf, tls, &pool_tls_set, "TLS towards the endpoints."),
+    DIRECTIVE_SUB(struct pool_conf, health, &health_set, "How endpoints are found healthy."),
+    DIRECTIVE_SUB(struct pool_conf, timeouts, &timeouts_set, "Deadlines."),
+    DIRECTIVE_SUB(struct pool_conf, retry, &retry_set, "Retries."),
+    DIRECTIVE_WORD(struct pool_conf, route, "least_requests", pick_names,
+                   "How an endpoint is chosen."),
+    DIRECTIVE_NUMBER(
+        struct pool_conf, concurrency, "0", 0, 1e6,
+        "Exchanges at an endpoint at a time, per gateway; more wait in the gateway. 0: no limit."),
+    DIRECTIVE_DURATION(
+        struct pool_conf, keep_alive, "4s", 0, 3600e3,
+        "How long an idle connection is kept: less than the engine keeps it (uvicorn: 5 s)."),
+};
+
+static bool text_names(const char *a, const char *b)
+{
+    return strcmp(a, b) == 0;
+}
+
+static const struct pool_conf *pool_conf_find(const struct conf_list *pools, const char *name)
+{
+    const struct pool_conf *at = pools->items;
+
+    for (size_t i = 0; i < pools->count; i++)
+        if (text_names(at[i].name, name))
+            return &at[i];
+    return NULL;
+}
+
+/* An endpoint's URL without "dns:", and whether that stood there. */
+static struct slice endpoint_url(struct slice text, bool *ret_dns)
+{
+    *ret_dns = slice_starts(text, SLICE("dns:"));
+    return *ret_dns ? slice_skip(text, 4) : text;
+}
+
+static void pool_check(struct conf_checker *checker, const void *section)
+{
+    const struct pool_conf *pool = section;
+    const struct conf_list *pools = conf_section(conf_checker_conf(checker), &pools_set);
+
+    if (!pool->name || pool_conf_find(pools, pool->name) != pool)
+        conf_complain(checker, &pool->name, "a pool of this name stands above");
+    for (size_t i = 0; i < pool->endpoints.count; i++) {
+        struct origin_url url;
+        bool dns;
+
+        if (!origin_url_parse(endpoint_url(slice_str(pool->endpoints.at[i]), &dns), &url))
+            conf_complain(checker, &pool->endpoints,
+                          "`%s` is no URL of an endpoint: http, https, h2c or h2, "
+                          "a host, a port, perhaps a path prefix",
+                          pool->endpoints.at[i]);
+    }
+    if (pool->endpoints.count == 0)
+        conf_complain(checker, &pool->endpoints, "a pool needs at least one endpoint");
+    if (pool->tls && !pool->tls->certificate != !pool->tls->key)
+        conf_complain(checker, pool->tls, "certificate and key go together");
+}
+
+const struct directive_set pools_set = {
+    .key = "pools",
+    .shape = DIRECTIVE_LIST,
+    .help = "Named sets of endpoints that serve one model version alike.",
+    .rows = pool_rows,
+    .count = ARRAY_LEN(pool_rows),
+    .size = sizeof(struct pool_conf),
+    .check = pool_check,
+};
+
+static const struct directive version_rows[] = {
+    { .key = "name",
+      .type = DIRECTIVE_TYPE_TEXT,
+      .offset = offsetof(struct version_conf, name),
+      .required = true,
+      .format = "name",
+      .help = "Name of the version." },
+    { .key = "pool",
+      .type = DIRECTIVE_TYPE_TEXT,
+      .offset = offsetof(struct version_conf, pool),
+      .required = true,
+      .format = "name",
+      .help = "The pool that serves it." },
+    DIRECTIVE_NUMBER(struct version_conf, weight, "100", 0, 1e6,
+                     "Its share among the model's versions; 0: none."),
+    DIRECTIVE_TEXT(struct version_conf, model, NULL,
+                   "What the engines call it; left out: the model's name."),
+    DIRECTIVE_PATH(struct version_conf, tokenizer,
+                   "Folder of its tokenizer; left out: the model's."),
+};
+
+static const struct directive_set version_set = {
+    .key = "versions",
+    .shape = DIRECTIVE_LIST,
+    .help = "Weighted variants of a model.",
+    .rows = version_rows,
+    .count = ARRAY_LEN(version_rows),
+    .size = sizeof(struct version_conf),
+};
+
+static const struct directive sticky_rows[] = {
+    DIRECTIVE_TEXT(struct sticky_conf, header, "x-session-id",
+                   "Requests with the same value of this header get the same version."),
+};
+
+static const struct directive_set sticky_set = {
+    .key = "sticky",
+    .shape = DIRECTIVE_OBJECT,
+    .help = "Keeps a session at one version.",
+    .rows = sticky_rows,
+    .count = ARRAY_LEN(sticky_rows),
+    .size = sizeof(struct sticky_conf),
+};
+
+static const struct directive model_rows[] = {
+    { .key = "name",
+      .type = DIRECTIVE_TYPE_TEXT,
+      .offset = offsetof(struct model_conf, name),
+      .required = true,
+      .help = "What clients call it. \"*\" takes what no other model takes." },
+    DIRECTIVE_TEXTS(struct model_conf, aliases, "Other names for it."),
+    DIRECTIVE_TEXT(struct model_conf, pool, NULL, "The pool that serves it; instead of versions."),
+    DIRECTIVE_PATH(struct model_conf, tokenizer,
+                   "Folder with tokenizer.json and tokenizer_config.json."),
+    DIRECTIVE_SUBS(struct model_conf, versions, &version_set, "Weighted versions."),
+    DIRECTIVE_SUB(struct model_conf, sticky, &sticky_set, "Session stickiness over versions."),
+    DIRECTIVE_BOOL(struct model_conf, inspect, "on",
+                   "Off passes bodies through unread; only where \"*\" is the only model."),
+};
+
+static bool model_answers_to(const struct model_conf *model, const char *name)
+{
+    if (model->name && text_names(model->name, name))
+        return true;
+    for (size_t i = 0; i < model->aliases.count; i++)
+        if (text_names(model->aliases.at[i], name))
+            return true;
+    return false;
+}
+
+static void model_check_name(struct conf_checker *checker, const struct model_conf *model,
+                             const struct conf_list *models, const char *name, const void *place)
+{
+    const struct model_conf *at = models->items;
+
+    for (; at != model; at++)
+        if (model_answers_to(at, name))
+            conf_complain(checker, place, "`%s` is taken by the model `%s` above", name, at->name);
+}
+
+static void model_check_pool(struct conf_checker *checker, const char *pool, const void *place)
+{
+    const struct conf_list *pools = conf_section(conf_checker_conf(checker), &pools_set);
+    const struct pool_conf *at = pools->items;
+    const char *names[64];
+    size_t count = 0;
+
+    if (!pool || pool_conf_find(pools, pool))
+        return;
+    for (size_t i = 0; i < pools->count && count < ARRAY_LEN(names); i++)
+        names[count++] = at[i].name;
+    conf_complain_word(checker, place, slice_str(pool), names, count, "no pool is called `%s`",
+                       pool);
+}
+
+static void model_check_versions(struct conf_checker *checker, const struct model_conf *model)
+{
+    const struct version_conf *versions = model->versions.items;
+    uint64_t sum = 0;
+
+    if (!model->pool == (model->versions.count == 0))
+        conf_complain(checker, &model->versions, "a model needs either `pool` or `versions`");
+    model_check_pool(checker, model->pool, &model->pool);
+    for (size_t i = 0; i < model->versions.count; i++) {
+        model_check_pool(checker, versions[i].pool, &versions[i].pool);
+        sum += versions[i].weight;
+        for (size_t j = 0; j < i; j++)
+            if (versions[i].name && versions[j].name &&
+                text_names(versions[i].name, versions[j].name))
+                conf_complain(checker, &versions[i].name, "a version of this name stands above");
+    }
+    if (model->versions.count > 0 && (sum == 0 || sum > UINT32_MAX))
+        conf_complain(checker, &model->versions, "the weights of a model's versions add up to %llu",
+                      (unsigned long long)sum);
+}
+
+static void model_check(struct conf_checker *checker, const void *section)
+{
+    const struct model_conf *model = section;
+    const struct conf_list *models = conf_section(conf_checker_conf(checker), &models_set);
+
+    if (!model->name)
+        return;
+    model_check_name(checker, model, models, model->name, &model->name);
+    for (size_t i = 0; i < model->aliases.count; i++)
+        model_check_name(checker, model, models, model->aliases.at[i], &model->aliases);
+    model_check_versions(checker, model);
+    if (!model->inspect && (!text_names(model->name, "*") || models->count > 1))
+        conf_complain(checker, &model->inspect,
+                      "`inspect: off` is possible only where \"*\" is the only model");
+}
+
+const struct directive_set models_set = {
+    .key = "models",
+    .shape = DIRECTIVE_LIST,
+    .help = "What clients may name, and which pools serve it.",
+    .rows = model_rows,
+    .count = ARRAY_LEN(model_rows),
+    .size = sizeof(struct model_conf),
+    .check = model_check,
+};

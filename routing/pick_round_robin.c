@@ -1,0 +1,30 @@
+/*
+ * One after the other.
+ *
+ * An endpoint that returns slowly is passed over in as many rounds as its weight says.
+ */
+#include "routing/decide.h"
+
+#include <stdatomic.h>
+
+static size_t pick(const struct decide_call *call, const struct candidate *candidates, size_t count)
+{
+    uint32_t turn = atomic_fetch_add_explicit(&call->pool->state->cursor, 1, memory_order_relaxed);
+    size_t first = turn % count;
+    double share =
+        (double)(turn / count % 16) / 16; /* the round's threshold, over sixteen rounds */
+
+    for (size_t i = 0; i < count; i++) {
+        size_t at = (first + i) % count;
+
+        if (candidates[at].weight > share)
+            return at;
+    }
+    return first;
+}
+
+const struct pick_type pick_round_robin = {
+    .name = "round_robin",
+    .help = "One endpoint after the other.",
+    .pick = pick,
+};

@@ -1,0 +1,28 @@
+/*
+ * From what a client named to the version and pool that serve it; and whether it may be tried once
+ * more.
+ *
+ * Runs on the exchange's worker.
+ */
+#ifndef SLUICE_ROUTING_ROUTER_H
+#define SLUICE_ROUTING_ROUTER_H
+
+#include "gateway/http/message.h"
+#include "routing/fleet.h"
+
+/*
+ * The version of a model for this request: by weight at random, or by the value of the sticky
+ * header, so that equal values get equal versions for as long as the weights stay. NULL when every
+ * weight is 0.
+ */
+const struct version *router_version(const struct model *model, const struct message *request,
+                                     uint64_t random);
+
+/*
+ * The retry budget of a pool: every exchange pays in its percentage, a retry takes one whole. Any
+ * worker.
+ */
+void router_pay_budget(const struct pool *pool);
+bool router_take_retry(const struct pool *pool);
+
+#endif
