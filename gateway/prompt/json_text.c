@@ -1,0 +1,290 @@
+/*
+ * What scalars mean: strings with their escapes resolved, numbers as integers, and a string
+ * written.
+ */
+#include "gateway/prompt/json.h"
+
+#include "gateway/prompt/json_span.h"
+
+/* Longest text that is compared with an escaped or folded key; ours are all shorter. */
+#define KEY_MAX 64
+
+/* Characters of the two-byte escapes. */
+static const char escaped_char[256] = {
+    ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
+    ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
+};
+
+static uint32_t hex4(const char *at)
+{
+    uint32_t value = 0;
+
+    for (int i = 0; i < 4; i++) {
+        char c = slice_lower(at[i]);
+
+        value = value << 4 | (uint32_t)(c <= '9' ? c - '0' : c - 'a' + 10);
+    }
+    return value;
+}
+
+static size_t write_utf8(uint32_t point, char out[4])
+{
+    if (point < 0x80) {
+        out[0] = (char)point;
+        return 1;
+    }
+    if (point < 0x800) {
+        out[0] = (char)(0xc0 | point >> 6);
+        out[1] = (char)(0x80 | (point & 0x3f));
+        return 2;
+    }
+    if (point < 0x10000) {
+        out[0] = (char)(0xe0 | point >> 12);
+        out[1] = (char)(0x80 | (point >> 6 & 0x3f));
+        out[2] = (char)(0x80 | (point & 0x3f));
+        return 3;
+    }
+    out[0] = (char)(0xf0 | point >> 18);
+    out[1] = (char)(0x80 | (point >> 12 & 0x3f));
+    out[2] = (char)(0x80 | (point >> 6 & 0x3f));
+    out[3] = (char)(0x80 | (point & 0x3f));
+    return 4;
+}
+
+/* Resolves the escape at the front of *in (checked before); 0: a lone surrogate. Returns bytes
+ * written. */
+static size_t resolve(struct slice *in, char out[4])
+{
+    uint32_t point, low;
+
+    if (in->at[1] != 'u') {
+        out[0] = escaped_char[(unsigned char)in->at[1]];
+        *in = slice_skip(*in, 2);
+        return 1;
+    }
+    point = hex4(in->at + 2);
+    *in = slice_skip(*in, 6);
+    if (point < 0xd800 || point > 0xdfff)
+        return write_utf8(point, out);
+    if (point > 0xdbff || !slice_starts(*in, SLICE("\\u")))
+        return 0;
+    low = hex4(in->at + 2);
+    if (low < 0xdc00 || low > 0xdfff)
+        return 0;
+    *in = slice_skip(*in, 6);
+    return write_utf8(0x10000 + ((point - 0xd800) << 10 | (low - 0xdc00)), out);
+}
+
+bool json_text_into(struct json_value string, char *ret_text, size_t size, size_t *ret_len)
+{
+    struct slice in;
+    size_t len = 0;
+
+    if (string.kind != JSON_STRING)
+        return false;
+    in = json_inner(string);
+    while (in.len > 0) {
+        size_t plain = slice_find(in, '\\');
+        char bytes[4];
+        size_t n;
+
+        if (plain > size - len)
+            return false;
+        memcpy(ret_text + len, in.at, plain);
+        len += plain;
+        in = slice_skip(in, plain);
+        if (in.len == 0)
+            break;
+        n = resolve(&in, bytes);
+        if (n == 0 || n > size - len)
+            return false;
+        memcpy(ret_text + len, bytes, n);
+        len += n;
+    }
+    *ret_len = len;
+    return true;
+}
+
+const struct reason *json_text(struct json_value string, struct arena *arena,
+                               struct slice *ret_text)
+{
+    struct slice inner;
+    size_t len;
+    char *text;
+
+    if (string.kind != JSON_STRING)
+        return &reason_bad_value;
+    inner = json_inner(string);
+    if (!string.escaped) {
+        *ret_text = inner;
+        return NULL;
+    }
+    text = arena_try_alloc(arena, inner.len); /* an escape is longer than what it stands for */
+    if (!text)
+        return &reason_memory_limit;
+    if (!json_text_into(string, text, inner.len, &len))
+        return &reason_bad_value;
+    *ret_text = slice_of(text, len);
+    return NULL;
+}
+
+bool json_text_is(struct json_value string, struct slice text)
+{
+    char bytes[KEY_MAX];
+    size_t len;
+
+    if (string.kind != JSON_STRING)
+        return false;
+    if (!string.escaped)
+        return slice_eq(json_inner(string), text);
+    return json_text_into(string, bytes, sizeof(bytes), &len) &&
+           slice_eq(slice_of(bytes, len), text);
+}
+
+/* Takes one folded ASCII letter off the front; anything else is taken bytewise. */
+static char take_folded(struct slice *s)
+{
+    static const struct {
+        struct slice from;
+        char to;
+    } beyond[] = { { SLICE_INIT("\xc5\xbf"), 's' }, { SLICE_INIT("\xe2\x84\xaa"), 'k' } };
+    char c = s->at[0];
+
+    for (size_t i = 0; i < ARRAY_LEN(beyond); i++)
+        if (slice_starts(*s, beyond[i].from)) {
+            *s = slice_skip(*s, beyond[i].from.len);
+            return beyond[i].to;
+        }
+    *s = slice_skip(*s, 1);
+    return slice_lower(c);
+}
+
+bool json_text_folds_to(struct json_value string, struct slice lower)
+{
+    char bytes[3 * KEY_MAX];
+    struct slice text;
+    size_t len;
+
+    if (string.kind != JSON_STRING)
+        return false;
+    text = json_inner(string);
+    if (string.escaped) {
+        if (!json_text_into(string, bytes, sizeof(bytes), &len))
+            return false;
+        text = slice_of(bytes, len);
+    }
+    if (text.len < lower.len || text.len > 3 * lower.len)
+        return false;
+    while (text.len > 0 && lower.len > 0) {
+        if (take_folded(&text) != lower.at[0])
+            return false;
+        lower = slice_skip(lower, 1);
+    }
+    return text.len == 0 && lower.len == 0;
+}
+
+/* value * 10^zeros + digit; false past 2^64-1. */
+static bool shift_in(uint64_t *value, size_t zeros, unsigned digit)
+{
+    for (size_t i = 0; i < zeros && *value != 0; i++)
+        if (__builtin_mul_overflow(*value, 10u, value))
+            return false;
+    return !__builtin_add_overflow(*value, digit, value);
+}
+
+/* The exponent behind `e`, at most a million either way: more digits than that no number here has.
+ */
+static int64_t exponent_of(struct slice s)
+{
+    bool negative = s.len > 0 && s.at[0] == '-';
+    int64_t value = 0;
+
+    if (s.len > 0 && (s.at[0] == '-' || s.at[0] == '+'))
+        s = slice_skip(s, 1);
+    for (size_t i = 0; i < s.len; i++)
+        value = value > 100000000 ? value : value * 10 + (s.at[i] - '0');
+    return negative ? -value : value;
+}
+
+/* The magnitude of a whole number; false when it is none or does not fit. */
+static bool whole(struct slice digits, uint64_t *ret_value)
+{
+    uint64_t value = 0;
+    size_t zeros = 0; /* seen since the last other digit */
+    int64_t scale = 0;
+    bool fraction = false;
+
+    for (size_t i = 0; i < digits.len; i++) {
+        char c = digits.at[i];
+
+        if (c == '.') {
+            fraction = true;
+            continue;
+        }
+        if (c == 'e' || c == 'E') {
+            scale += exponent_of(slice_skip(digits, i + 1));
+            break;
+        }
+        scale -= fraction;
+        if (c == '0')
+            zeros++;
+        else if (!shift_in(&value, zeros + 1, (unsigned)(c - '0')))
+            return false;
+        else
+            zeros = 0;
+    }
+    scale += (int64_t)zeros;
+    if (value != 0 && (scale < 0 || !shift_in(&value, (size_t)scale, 0)))
+        return false;
+    *ret_value = value;
+    return true;
+}
+
+bool json_int64(struct json_value number, int64_t min, int64_t max, int64_t *ret_value)
+{
+    bool negative = number.kind == JSON_NUMBER && number.raw.at[0] == '-';
+    uint64_t magnitude;
+    int64_t value;
+
+    if (number.kind != JSON_NUMBER || !whole(slice_skip(number.raw, negative), &magnitude))
+        return false;
+    if (magnitude > (uint64_t)INT64_MAX)
+        return false;
+    value = negative ? -(int64_t)magnitude : (int64_t)magnitude;
+    if (value < min || value > max)
+        return false;
+    *ret_value = value;
+    return true;
+}
+
+bool json_u64(struct json_value number, uint64_t *ret_value)
+{
+    int64_t value;
+
+    if (!json_int64(number, 0, INT64_MAX, &value))
+        return false;
+    *ret_value = (uint64_t)value;
+    return true;
+}
+
+void json_write_text(struct buf *out, struct slice text)
+{
+    buf_add(out, SLICE("\""));
+    while (text.len > 0) {
+        unsigned char c = (unsigned char)text.at[0];
+        size_t len = json_utf8_length((const unsigned char *)text.at, text.len);
+
+        if (len == 0 || len > text.len)
+            buf_add(out, SLICE("\xef\xbf\xbd"));
+        else if (c == '"' || c == '\\')
+            buf_printf(out, "\\%c", c);
+        else if (c == '\n')
+            buf_add(out, SLICE("\\n"));
+        else if (c < 0x20 || c == 0x7f)
+            buf_printf(out, "\\u%04x", c);
+        else
+            buf_add(out, slice_head(text, len));
+        text = slice_skip(text, len == 0 || len > text.len ? 1 : len);
+    }
+    buf_add(out, SLICE("\""));
+}
