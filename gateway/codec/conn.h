@@ -68,7 +68,8 @@ struct conn_type {
     /*
      * Puts what is to be sent into conn->out, up to about STREAM_OUT_LOW bytes at a time (pieces
      * that are moved, not copied: STREAM_OUT_HIGH). Called until nothing is added, so a codec sees
-     * here also that all it made before has left (out is empty).
+     * here also that all it made before has left (out is empty). What is fatal here is put into
+     * conn->reason.
      */
     void (*fill)(struct conn *conn);
     /* No new streams (GOAWAY, Connection: close). */
@@ -76,6 +77,7 @@ struct conn_type {
     /* Ends all streams with `reason`, releases the codec's own memory. */
     void (*close)(struct conn *conn, const struct reason *reason);
     struct stream *(*open_stream)(struct conn *conn, struct arena *arena); /* client */
+    unsigned (*room)(const struct conn *conn); /* client; asked while OPEN only */
 };
 
 /* Why reading is stopped: reading goes on when no bit is left. */
@@ -91,6 +93,7 @@ struct conn {
     uint32_t magic;
     uint8_t state;    /* enum conn_state */
     uint8_t pause;    /* bits of enum conn_pause */
+    bool server;      /* accepted, not dialled */
     bool linger;      /* close with TRANSPORT_CLOSE_LINGER once `out` is empty */
     bool close_after; /* close when `out` is empty and no stream is left */
     bool abort;       /* close with RST: nobody may take what was sent for complete */
