@@ -73,9 +73,10 @@ void message_init(struct message *message, struct arena *arena);
 
 /*
  * Adds a field. Name and value are borrowed for as long as the message lives: copy them into the
- * arena before, or use message_add_copy. Fails with reason_bad_field (characters) or
- * reason_head_too_large (limits; NULL limits: none). Framing fields (FRAME) are refused by a CHECK:
- * codecs read them into length, authority and the like and write them from there.
+ * arena before, or use message_add_copy. Fails with reason_bad_field (characters, an upper-case
+ * letter in the name, a second one of a ONCE field) or reason_head_too_large (limits, also the
+ * arena's; NULL limits: none). Framing fields (FRAME) are refused by a CHECK: codecs read them into
+ * length, authority and the like and write them from there.
  */
 const struct reason *message_add(struct message *message, struct slice name, struct slice value,
                                  const struct message_limits *limits) MUST_USE;
@@ -97,7 +98,8 @@ void message_remove_flagged(struct message *message, unsigned flags);
 
 /*
  * Marks what the Connection field nominates as HOP. Fields that are FRAME, EDGE or `authorization`
- * cannot be nominated: reason_bad_field. Called by HTTP/1 codecs.
+ * cannot be nominated, nor what is no token, nor more than 32: reason_bad_field. Called by HTTP/1
+ * codecs.
  */
 const struct reason *message_apply_connection(struct message *message) MUST_USE;
 
@@ -107,7 +109,10 @@ bool field_has_token(struct slice value, struct slice token);
 /* RFC 9110 token; and what may stand in a field's value (visible, SP, HTAB, obs-text). */
 bool http_is_token(struct slice s);
 bool http_is_value(struct slice s);
-/* host[:port], no userinfo, no path, port at most 65535, not empty (H1-15, D-05). */
+/*
+ * host[:port], no userinfo, no path, port at most 65535, not empty (H1-15, D-05). The host is a name
+ * of letters, digits and "-._~", or an IPv6 address in brackets without a zone.
+ */
 bool http_is_authority(struct slice s);
 /*
  * Brings an origin-form target (or "*") into the one form that is matched and forwarded, or refuses
