@@ -13,13 +13,14 @@
  *         .count = ARRAY_LEN(admin_rows), .size = sizeof(struct admin_conf) };
  *
  * main.c lists all sets in one array; conf knows none by name. A module reaches its part by
- * conf_section(conf, &admin_set). Values are parsed here and nowhere else: numbers, sizes ("64 KB",
- * "1MiB"), durations ("500ms", "5s", "2m", "1h"), booleans (on, off, true, false), words out of a list.
+ * conf_section(conf, &admin_set). Values are parsed here and nowhere else: numbers, parts ("0.2", "20%"),
+ * sizes ("64 KB" = 64000, "1MiB" = 1048576), durations ("500ms", "5s", "1m30s", "1h", "7d"), booleans (on, off,
+ * true, false), words out of a list. Quotes never change what a value means.
  */
 #ifndef SLUICE_CONF_DIRECTIVE_H
 #define SLUICE_CONF_DIRECTIVE_H
 
-#include "gateway/base/slice.h"
+#include "gateway/base/buf.h"
 
 enum directive_type {
     DIRECTIVE_TYPE_TEXT,     /* char * */
@@ -43,10 +44,10 @@ struct directive {
     size_t offset;             /* of the field in the set's struct */
     const char *default_text;  /* as a user would write it; NULL: none (texts: NULL, numbers: 0) */
     bool required;
-    double min, max;           /* of numbers, sizes (bytes), durations (ms); both 0: unbounded */
+    double min, max;           /* of numbers, sizes (bytes), durations (ms), reals; max below min or both 0: no upper bound */
     const char *const *words;  /* DIRECTIVE_TYPE_WORD: NULL-terminated */
     const struct directive_set *set; /* OBJECT, LIST */
-    const char *format;        /* for the schema and checks: "address", "url", "header", "name"; NULL */
+    const char *format;        /* for the schema and checks, of texts: a row of conf/format.c ("address", "url", "header", "name", "pattern"); NULL */
     const char *help;          /* one or two sentences */
 };
 
@@ -73,8 +74,6 @@ struct conf_list {
     size_t count;
 };
 
-/* Where a value stood, for complaints. A field `struct conf_place place` of that name is not needed: ask conf_complain with the struct's and field's address. */
-
 struct conf_checker;
 
 enum directive_shape {
@@ -91,10 +90,27 @@ struct directive_set {
     size_t count;
     size_t size; /* of the struct */
     /*
-     * Optional: looks at what the rows cannot say (references, combinations), after all sections are parsed.
-     * Called once an item (LIST, nested) or once. Complains through conf_complain.
+     * Optional: looks at what the rows cannot say (references, combinations). Called after all sections are parsed and
+     * only when the rows found nothing wrong, so what is required is there and every value is in its bounds. Called
+     * once an item (LIST, nested) or once; not for an OBJECT that was left out. Complains through conf_complain.
+     * Two items of a list with the same `name` have been refused before.
      */
     void (*check)(struct conf_checker *checker, const void *section);
 };
+
+/* What a row's type is called where people read it: "number", "duration". */
+const char *directive_type_name(enum directive_type type);
+
+/*
+ * Reads one value as a user writes it. BOOL to WORD are stored into the field; TEXT, PATH and TEXTS are only looked at
+ * (the text itself; an item of the list). On failure the field is untouched and ret_complaint has a sentence that
+ * begins with the value: "`5 x` is not a duration: ...".
+ */
+#define DIRECTIVE_COMPLAINT_SIZE 512
+bool directive_read(const struct directive *row, struct slice text, void *field,
+                    char ret_complaint[DIRECTIVE_COMPLAINT_SIZE]) MUST_USE;
+
+/* Appends the value of a field, BOOL to WORD, so that directive_read reads the same again. */
+void directive_print(const struct directive *row, const void *field, struct buf *out);
 
 #endif
