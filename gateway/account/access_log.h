@@ -5,7 +5,7 @@
  * and the control thread drains into a file descriptor. A line that finds the ring full is dropped
  * and counted (METRIC log_dropped): a slow disk must not slow an exchange.
  *
- * The keys are in access_fields, with what they mean; what is unknown is left out of the line. Text
+ * The keys are the rows of access_log.def, with what they mean; what is unknown is left out of the line. Text
  * is JSON-escaped, what is not UTF-8 is replaced by U+FFFD, and each text is cut at its row's
  * limit, so that a line never passes ACCESS_LINE_BYTES, whoever chose the words (J-12).
  */
@@ -97,7 +97,7 @@ enum access_kind {
     ACCESS_BOOL,
 };
 
-/* The keys of a line in their order: for the reference. */
+/* The rows of access_log.def: for the reference. */
 struct access_field {
     const char *key;
     uint8_t kind;    /* enum access_kind */
