@@ -52,3 +52,8 @@ def port_of(configuration, index):
 def admin_port_of(configuration):
     admin = configuration.get("admin")
     return _port(admin["address"]) if admin else 0
+
+
+def strict_listener(**more):
+    """A listener whose deadlines are short and whose limits are small, so that tests of them are quick."""
+    return listener(timeouts={"handshake": "500ms", "head": "1s", "body": "2s", "idle": "1s", "stall": "1s"}, **more)
