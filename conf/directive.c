@@ -386,3 +386,9 @@ void directive_print(const struct directive *row, const void *field, struct buf 
     memcpy(&value, field, type->size);
     type->print(row, &value, out);
 }
+
+bool directive_same(const struct directive *row, const void *a, const void *b)
+{
+    CHECK(types[row->type].size > 0);
+    return memcmp(a, b, types[row->type].size) == 0;
+}
