@@ -25,7 +25,8 @@ typedef void listener_accept_fn(struct worker *worker, int fd, void *user);
 int listener_bind(const char *address);
 
 /* On the worker's thread. Takes fd. */
-struct listener *listener_open(struct worker *worker, int fd, listener_accept_fn *accept, void *user);
+struct listener *listener_open(struct worker *worker, int fd, listener_accept_fn *accept,
+                               void *user);
 /* Stops accepting and closes the socket. */
 void listener_close(struct listener *listener);
 

@@ -1,7 +1,7 @@
 /*
  * Names to addresses, by c-ares (libevent 2.1's resolver has neither TCP nor EDNS). One resolver a
- * worker. Answers carry the smallest TTL, bounded to 1 s .. 300 s. /etc/hosts is honoured. A literal
- * address answers at once, but still from the next phase, never from within.
+ * worker. Answers carry the smallest TTL, bounded to 1 s .. 300 s. /etc/hosts is honoured. A
+ * literal address answers at once, but still from the next phase, never from within.
  */
 #ifndef SLUICE_IO_RESOLVE_H
 #define SLUICE_IO_RESOLVE_H
@@ -27,10 +27,12 @@ struct resolve_answer {
 };
 
 /* reason NULL: answer is set. */
-typedef void resolve_fn(void *user, const struct reason *reason, const struct resolve_answer *answer);
+typedef void resolve_fn(void *user, const struct reason *reason,
+                        const struct resolve_answer *answer);
 
 struct resolver *resolver_new(struct worker *worker);
-void resolver_free(struct resolver *resolver); /* pending questions are dropped without a callback */
+/* Pending questions are dropped without a callback. */
+void resolver_free(struct resolver *resolver);
 /* For tests: "127.0.0.1:5353" and the like instead of /etc/resolv.conf. NULL: the system's. */
 void resolver_set_servers(struct resolver *resolver, const char *servers);
 
@@ -42,6 +44,7 @@ void resolve_cancel(struct resolve_question *question);
 
 socklen_t resolve_address_len(const union resolve_address *address);
 #define RESOLVE_TEXT_SIZE 64
-struct slice resolve_address_text(const union resolve_address *address, char ret_text[RESOLVE_TEXT_SIZE]);
+struct slice resolve_address_text(const union resolve_address *address,
+                                  char ret_text[RESOLVE_TEXT_SIZE]);
 
 #endif

@@ -19,7 +19,11 @@ struct tls_certificate {
 };
 
 struct tls_server_settings {
-    const struct tls_certificate *certificates; /* the first is the default; the others are chosen by SNI from their names */
+    /*
+     * The first is the default; the others are chosen by SNI from their names ("*.example.com"
+     * stands for one label more). A name that several carry is the first one's.
+     */
+    const struct tls_certificate *certificates;
     size_t count;
     const char *client_ca;        /* PEM, path; NULL: no client certificates */
     bool client_required;         /* refuse clients without one */
@@ -34,10 +38,12 @@ struct tls_client_settings {
     bool verify; /* false only when the operator said so */
 };
 
-/* On failure ret_error has a sentence for people (path and OpenSSL's words), and nothing is made. */
+/* On failure ret_error has words for people (path, and OpenSSL's), and nothing is made. */
 #define TLS_ERROR_SIZE 512
-struct tls_context *tls_context_server(const struct tls_server_settings *settings, char ret_error[TLS_ERROR_SIZE]) MUST_USE;
-struct tls_context *tls_context_client(const struct tls_client_settings *settings, char ret_error[TLS_ERROR_SIZE]) MUST_USE;
+struct tls_context *tls_context_server(const struct tls_server_settings *settings,
+                                       char ret_error[TLS_ERROR_SIZE]) MUST_USE;
+struct tls_context *tls_context_client(const struct tls_client_settings *settings,
+                                       char ret_error[TLS_ERROR_SIZE]) MUST_USE;
 struct tls_context *tls_context_ref(struct tls_context *context); /* any thread */
 void tls_context_unref(struct tls_context *context);              /* any thread; NULL is fine */
 

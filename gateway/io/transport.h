@@ -30,7 +30,11 @@ struct transport_events {
     void (*on_open)(struct transport *transport);
     /* `ready`: bits of enum transport_ready. */
     void (*on_ready)(struct transport *transport, unsigned ready);
-    /* Opening failed (reason_dial_failed, _timeout, reason_tls_failed, ...). Nothing follows; transport_close is still the owner's. */
+    /*
+     * Opening failed: dial_failed, dial_timeout, endpoint_tls (its certificate was refused) towards
+     * an endpoint, tls_failed, tls_timeout towards a client. Nothing follows; transport_close is
+     * still the owner's.
+     */
     void (*on_failed)(struct transport *transport, const struct reason *reason);
 };
 
@@ -43,7 +47,8 @@ enum transport_result {
 
 enum transport_close {
     TRANSPORT_CLOSE_NOW,    /* close(), kernel delivers what was written */
-    TRANSPORT_CLOSE_LINGER, /* FIN now; reads and drops for up to 2 s or 1 MB, so that a refusal reaches a client that is still sending; then closes by itself */
+    TRANSPORT_CLOSE_LINGER, /* FIN now; reads and drops for up to 2 s or 1 MB, so that a refusal
+                               reaches a client that is still sending; then closes by itself */
     TRANSPORT_CLOSE_RESET   /* RST: the peer must notice that this was no clean end */
 };
 
@@ -56,8 +61,11 @@ struct transport {
     bool read_ready;         /* the last read did not empty the socket */
     bool write_blocked;      /* the last write did not fit; on_ready WRITABLE will come */
     bool peer_closed;
-    bool open;               /* on_open was called */
-    struct timer deadline;   /* of the handshake or dial */
+    bool open;                    /* on_open was called */
+    bool connecting;              /* dialled, not connected yet */
+    bool read_tried;              /* transport_recv was called in this on_ready */
+    const struct reason *failure; /* of a dial that failed at once; on_failed comes from the loop */
+    struct timer deadline;        /* of the handshake or dial */
 };
 
 /*

@@ -4,7 +4,9 @@
  * A loop turn: libevent reports what is ready (callbacks only note and wake), due timers fire, the
  * mailbox is emptied; then the deferred work runs by phase: WAKE (exchanges move), FLUSH (each
  * connection with something to send writes once), FREE (what events could still have reached is
- * freed). Work deferred meanwhile runs in the same turn, in that order, until nothing is left.
+ * freed). Work deferred meanwhile runs in the same turn, in that order, until nothing is left; only
+ * work that goes on deferring more for many rounds is continued in the next turn, so that nobody
+ * who always has something to do can keep the sockets and timers of others waiting.
  *
  * The control thread has a worker of its own (index = number of workers) without client listeners.
  */
@@ -35,6 +37,8 @@ struct worker {
     uint64_t now_us;  /* clock_now_us, read once a turn */
     uint64_t wall_us; /* clock_wall_us, read once a turn */
     struct list deferred[WORKER_PHASES];
+    struct list deferred_next; /* joins WAKE after the next look at the sockets */
+    bool awake;                /* the clocks were read since the loop last waited */
 
     /* Scratch for one callback at a time: what is read from sockets lands here first. */
     char *scratch;
@@ -46,14 +50,19 @@ struct worker {
     struct resolver *resolver;    /* io/resolve, made with the worker */
 
     /* Typed slots, filled by main before the thread starts; owned by their modules. */
-    struct fleet_view *fleet_view;  /* routing/fleet: the current fleet as this worker sees it */
-    struct upstream *upstream;      /* upstream/pool: connections towards endpoints */
-    struct exchanges *exchanges;    /* proxy/exchange: this worker's live exchanges */
-    struct access_log *access_log;  /* account/access_log */
+    struct fleet_view *fleet_view; /* routing/fleet: the current fleet as this worker sees it */
+    struct upstream *upstream;     /* upstream/pool: connections towards endpoints */
+    struct exchanges *exchanges;   /* proxy/exchange: this worker's live exchanges */
+    struct access_log *access_log; /* account/access_log */
+
+    /* io's own */
+    struct list lingering;       /* sockets that outlive their transport (io/linger) */
+    uint64_t handshake_spent_us; /* on TLS handshakes in this turn; io/transport bounds it */
 
     bool stopping; /* worker_stop was called: the loop ends after this turn */
 };
 
+/* On the control thread. `metrics` is kept, not owned. */
 struct worker *worker_new(unsigned index, struct metric_shard *metrics);
 void worker_free(struct worker *worker); /* after its loop has ended; nothing may be left on it */
 
@@ -78,6 +87,19 @@ static inline void worker_defer(struct worker *worker, enum worker_phase phase, 
     if (!list_is_linked(&defer->link))
         list_push(&worker->deferred[phase], &defer->link);
 }
+
+/*
+ * For the next turn's WAKE: others' sockets and timers get their turn first, and the loop does not
+ * wait in between. For work that could go on for long, such as reading from a peer that is faster.
+ */
+static inline void worker_defer_next(struct worker *worker, struct defer *defer)
+{
+    if (!list_is_linked(&defer->link))
+        list_push(&worker->deferred_next, &defer->link);
+}
+
+/* Reads the clocks if this turn has not yet; every callback of libevent starts with it. */
+void worker_awake(struct worker *worker);
 
 static inline void defer_cancel(struct defer *defer)
 {
