@@ -42,6 +42,7 @@ struct answer_facts {
     bool error;      /* an error inside a 200 */
     bool terminal;   /* the dialect's proper last event: [DONE], message_stop, "done":true */
     bool usage_only; /* the chunk that include_usage adds: usage and no choices */
+    bool no_choices; /* "choices" is there and empty */
     struct answer_usage usage;
     struct json_value usage_key,
         usage_value;   /* the member "usage" at the top, in the data; kind JSON_NONE: none */

@@ -3,7 +3,7 @@
  */
 #include "gateway/prompt/json_span.h"
 
-#include "gateway/base/check.h"
+#include "gateway/base/utf8.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -18,32 +18,6 @@ static bool plain_word(uint64_t w)
     uint64_t zeros = (quote - EVERY_BYTE(1)) | (slash - EVERY_BYTE(1)) | (w - EVERY_BYTE(0x20)) | w;
 
     return (zeros & EVERY_BYTE(0x80)) == 0;
-}
-
-size_t json_utf8_length(const unsigned char *at, size_t left)
-{
-    unsigned char lead = at[0], low = 0x80, high = 0xbf;
-    size_t len = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-
-    if (lead < 0x80)
-        return 1;
-    if (lead < 0xc2 || lead > 0xf4)
-        return 0;
-    if (lead == 0xe0)
-        low = 0xa0; /* shorter forms exist */
-    else if (lead == 0xed)
-        high = 0x9f; /* surrogates */
-    else if (lead == 0xf0)
-        low = 0x90;
-    else if (lead == 0xf4)
-        high = 0x8f; /* past U+10FFFF */
-    for (size_t i = 1; i < len && i < left; i++) {
-        if (at[i] < low || at[i] > high)
-            return 0;
-        low = 0x80;
-        high = 0xbf;
-    }
-    return len;
 }
 
 const char *json_span_scalar(const char *at, const char *end)
@@ -62,7 +36,7 @@ const char *json_span_scalar(const char *at, const char *end)
         }
         if (c == '"' || c == '\\' || c < 0x20)
             return at;
-        len = json_utf8_length((const unsigned char *)at, (size_t)(end - at));
+        len = utf8_sequence(slice_of(at, (size_t)(end - at)));
         if (len == 0)
             return NULL;
         at += len;

@@ -12,8 +12,8 @@
 
 /*
  * The first byte from `at` on that is a quote, a backslash or a control character, or `end`. NULL
- * when bytes before it are not UTF-8; a sequence cut off by `end` is not complained about (a string
- * that ends there is unfinished anyway).
+ * when bytes before it are not UTF-8; a sequence cut off by `end` gives either (a string that ends
+ * there is unfinished anyway).
  */
 typedef const char *json_span_fn(const char *at, const char *end);
 
@@ -27,12 +27,6 @@ const struct json_span_kernel *json_span_kernels(void);
 
 /* By the best one. */
 const char *json_span(const char *at, const char *end);
-
-/*
- * Bytes of the character at `at`, at least one of `left`; 0 when it is not UTF-8 (RFC 3629, section
- * 4). More than `left` when it is cut off but good so far.
- */
-size_t json_utf8_length(const unsigned char *at, size_t left);
 
 /* Per instruction set; compiled where the target has it, called only where the processor does. */
 json_span_fn json_span_scalar;

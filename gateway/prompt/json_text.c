@@ -4,7 +4,7 @@
  */
 #include "gateway/prompt/json.h"
 
-#include "gateway/prompt/json_span.h"
+#include "gateway/base/utf8.h"
 
 /* Longest text that is compared with an escaped or folded key; ours are all shorter. */
 #define KEY_MAX 64
@@ -272,10 +272,10 @@ void json_write_text(struct buf *out, struct slice text)
     buf_add(out, SLICE("\""));
     while (text.len > 0) {
         unsigned char c = (unsigned char)text.at[0];
-        size_t len = json_utf8_length((const unsigned char *)text.at, text.len);
+        size_t len = utf8_sequence(text);
 
-        if (len == 0 || len > text.len)
-            buf_add(out, SLICE("\xef\xbf\xbd"));
+        if (len == 0)
+            buf_add(out, SLICE(UTF8_REPLACEMENT));
         else if (c == '"' || c == '\\')
             buf_printf(out, "\\%c", c);
         else if (c == '\n')
@@ -284,7 +284,7 @@ void json_write_text(struct buf *out, struct slice text)
             buf_printf(out, "\\u%04x", c);
         else
             buf_add(out, slice_head(text, len));
-        text = slice_skip(text, len == 0 || len > text.len ? 1 : len);
+        text = slice_skip(text, len ? len : 1);
     }
     buf_add(out, SLICE("\""));
 }

@@ -1,0 +1,64 @@
+/*
+ * The table of dialects, and which of them a request belongs to.
+ */
+#include "gateway/prompt/dialect.h"
+
+#define DIALECT(name) extern const struct dialect_type dialect_##name;
+#include "gateway/prompt/dialects.def"
+#undef DIALECT
+
+const struct dialect_type *const dialect_all[] = {
+#define DIALECT(name) &dialect_##name,
+#include "gateway/prompt/dialects.def"
+#undef DIALECT
+};
+
+const size_t dialect_count = ARRAY_LEN(dialect_all);
+
+/* `pattern` is a route without its method. */
+static bool path_fits(struct slice pattern, struct slice path)
+{
+    if (slice_ends(pattern, SLICE("*")))
+        return slice_starts(path, slice_head(pattern, pattern.len - 1)) && path.len >= pattern.len;
+    return slice_eq(pattern, path);
+}
+
+/* An empty method fits every route. */
+static bool route_fits(const char *route, struct slice method, struct slice path)
+{
+    struct slice pattern = slice_str(route);
+    struct slice route_method = slice_cut(&pattern, ' ');
+
+    return (method.len == 0 || slice_eq(method, route_method)) && path_fits(pattern, path);
+}
+
+const struct dialect_type *dialect_find(struct slice method, struct slice path)
+{
+    for (size_t i = 0; i < dialect_count; i++)
+        for (const char *const *route = dialect_all[i]->routes; *route; route++)
+            if (route_fits(*route, method, path))
+                return dialect_all[i];
+    return NULL;
+}
+
+bool dialect_knows_path(struct slice path)
+{
+    return dialect_find(slice_of(NULL, 0), path) != NULL;
+}
+
+const struct dialect_type *dialect_for_errors(struct slice path)
+{
+    const struct dialect_type *dialect = dialect_find(slice_of(NULL, 0), path);
+
+    if (dialect)
+        return dialect;
+    return slice_starts(path, SLICE("/api/")) ? &dialect_ollama : &dialect_chat;
+}
+
+const struct dialect_type *dialect_named(struct slice name)
+{
+    for (size_t i = 0; i < dialect_count; i++)
+        if (slice_eq(slice_str(dialect_all[i]->name), name))
+            return dialect_all[i];
+    return NULL;
+}
