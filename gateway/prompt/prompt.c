@@ -1,0 +1,535 @@
+/*
+ * Reads a request's body into a prompt: every key that decides anything is a row of `fields`, and
+ * none of them may occur twice, however it is spelt (J-03), so that we and the engine cannot read
+ * two different requests out of the same bytes.
+ */
+#include "gateway/prompt/prompt.h"
+
+#include "gateway/prompt/multipart.h"
+
+/* Of one body: a prompt of a million token ids is a million members, and a body is bounded in bytes
+ * anyway. */
+#define MEMBERS_MAX (16u << 20)
+
+/* The largest whole number every JSON reader keeps exactly (RFC 8259, section 6). */
+#define COUNT_MAX 9007199254740991
+
+struct call {
+    struct prompt *prompt;
+    struct arena *arena;
+    struct json_reader *reader;
+    bool trusted;
+    uint64_t seen; /* a bit a row of fields */
+};
+
+struct field;
+/* Reads the value that comes next. The row says where it goes. */
+typedef const struct reason *field_fn(struct call *call, const struct field *field);
+
+struct field {
+    struct slice key;
+    field_fn *read;
+    size_t offset;    /* in struct prompt, where `read` keeps something of its own */
+    bool approximate; /* anything but null makes the tokens unknowable */
+};
+
+static void *field_at(const struct call *call, const struct field *field)
+{
+    return (char *)call->prompt + field->offset;
+}
+
+/* What Pydantic, which the engines read requests with, takes for a truth value. */
+static bool truth_of(struct json_value value, bool *ret_truth)
+{
+    static const struct {
+        struct slice word;
+        bool truth;
+    } words[] = {
+        { SLICE_INIT("true"), true }, { SLICE_INIT("false"), false }, { SLICE_INIT("1"), true },
+        { SLICE_INIT("0"), false },   { SLICE_INIT("on"), true },     { SLICE_INIT("off"), false },
+        { SLICE_INIT("yes"), true },  { SLICE_INIT("no"), false },    { SLICE_INIT("y"), true },
+        { SLICE_INIT("n"), false },   { SLICE_INIT("t"), true },      { SLICE_INIT("f"), false },
+    };
+    int64_t number;
+
+    if (value.kind == JSON_NULL || value.kind == JSON_FALSE || value.kind == JSON_TRUE) {
+        *ret_truth = value.kind == JSON_TRUE;
+        return true;
+    }
+    if (json_int64(value, 0, 1, &number)) {
+        *ret_truth = number == 1;
+        return true;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(words); i++)
+        if (json_text_folds_to(value, words[i].word)) {
+            *ret_truth = words[i].truth;
+            return true;
+        }
+    return false;
+}
+
+/* A whole number, or a string that is one (Pydantic takes both). */
+static bool number_of(struct json_value value, int64_t min, int64_t max, int64_t *ret_number)
+{
+    struct json_reader r;
+    struct json_value inner = value;
+
+    if (value.kind == JSON_STRING) {
+        json_open(&r, json_inner(value), NULL);
+        json_take(&r, &inner);
+        if (json_close(&r))
+            return false;
+    }
+    return json_int64(inner, min, max, ret_number);
+}
+
+static const struct reason *read_value(struct call *call, const struct field *field)
+{
+    struct json_value value;
+
+    json_take(call->reader, &value);
+    if (value.kind != JSON_NULL)
+        *(struct json_value *)field_at(call, field) = value;
+    return NULL;
+}
+
+static const struct reason *read_ignored(struct call *call, const struct field *field)
+{
+    (void)field;
+    json_take(call->reader, NULL);
+    return NULL;
+}
+
+static const struct reason *read_text(struct call *call, const struct field *field)
+{
+    struct json_value value;
+
+    json_take(call->reader, &value);
+    if (value.kind == JSON_NULL || value.kind == JSON_NONE)
+        return NULL;
+    return json_text(value, call->arena, field_at(call, field));
+}
+
+/* J-04: what reaches headers, logs and labels is visible ASCII, with spaces only inside. */
+static bool is_model_name(struct slice s)
+{
+    if (s.len == 0 || s.len > PROMPT_MODEL_MAX || s.at[0] == ' ' || s.at[s.len - 1] == ' ')
+        return false;
+    for (size_t i = 0; i < s.len; i++)
+        if (s.at[i] < 0x20 || s.at[i] > 0x7e || s.at[i] == '"' || s.at[i] == '\\')
+            return false;
+    return true;
+}
+
+static const struct reason *keep_model(struct call *call, struct slice name, struct slice raw)
+{
+    if (name.len == 0)
+        return NULL;
+    if (!is_model_name(name))
+        return &reason_bad_value;
+    call->prompt->model = arena_copy(call->arena, name);
+    call->prompt->model_raw = raw;
+    return NULL;
+}
+
+static const struct reason *read_model(struct call *call, const struct field *field)
+{
+    char name[PROMPT_MODEL_MAX];
+    struct json_value value;
+    size_t len;
+
+    (void)field;
+    json_take(call->reader, &value);
+    if (value.kind == JSON_NULL || value.kind == JSON_NONE)
+        return NULL;
+    if (!json_text_into(value, name, sizeof(name), &len))
+        return &reason_bad_value;
+    return keep_model(call, slice_of(name, len), value.raw);
+}
+
+static const struct reason *read_stream(struct call *call, const struct field *field)
+{
+    struct json_value value;
+
+    (void)field;
+    json_take(call->reader, &value);
+    if (value.kind == JSON_NONE)
+        return NULL;
+    return truth_of(value, &call->prompt->stream) ? NULL : &reason_bad_value;
+}
+
+static const struct reason *read_stream_option(struct call *call, struct json_value key,
+                                               unsigned *seen)
+{
+    static const struct {
+        struct slice key;
+        size_t offset;
+    } options[] = {
+        { SLICE_INIT("include_usage"), offsetof(struct prompt, include_usage) },
+        { SLICE_INIT("continuous_usage_stats"), offsetof(struct prompt, continuous_usage) },
+    };
+    struct json_value value;
+
+    json_take(call->reader, &value);
+    for (unsigned i = 0; i < ARRAY_LEN(options); i++) {
+        if (!json_text_folds_to(key, options[i].key))
+            continue;
+        if (*seen & 1u << i)
+            return &reason_duplicate_key;
+        *seen |= 1u << i;
+        if (!json_text_is(key, options[i].key) || value.kind == JSON_NONE)
+            continue;
+        if (!truth_of(value, (bool *)((char *)call->prompt + options[i].offset)))
+            return &reason_bad_value;
+        if (i == 0)
+            call->prompt->include_usage_value = value;
+    }
+    return NULL;
+}
+
+static const struct reason *read_stream_options(struct call *call, const struct field *field)
+{
+    struct json_reader *r = call->reader;
+    enum json_kind kind = json_peek(r);
+    const char *start = r->at;
+    const struct reason *reason = NULL;
+    struct json_value key;
+    unsigned seen = 0;
+
+    (void)field;
+    if (json_enter_object(r))
+        while (!reason && json_next(r, &key))
+            reason = read_stream_option(call, key, &seen);
+    else
+        json_take(r, NULL);
+    if (kind != JSON_OBJECT && kind != JSON_NULL)
+        return &reason_bad_value;
+    call->prompt->stream_options = (struct json_value){
+        .raw = slice_of(start, (size_t)(r->at - start)),
+        .kind = (uint8_t)kind,
+    };
+    return reason;
+}
+
+/* -1 and -2 are llama.cpp's and Ollama's ways to say "no bound". */
+static const struct reason *keep_max_tokens(struct call *call, struct json_value value)
+{
+    struct prompt *prompt = call->prompt;
+    int64_t number;
+
+    if (value.kind == JSON_NULL || value.kind == JSON_NONE)
+        return NULL;
+    if (!number_of(value, -2, COUNT_MAX, &number))
+        return &reason_bad_value;
+    if (number < 0)
+        return NULL;
+    if (!prompt->has_max_tokens || (uint64_t)number > prompt->max_tokens)
+        prompt->max_tokens = (uint64_t)number;
+    prompt->has_max_tokens = true;
+    return NULL;
+}
+
+static const struct reason *read_max_tokens(struct call *call, const struct field *field)
+{
+    struct json_value value;
+
+    (void)field;
+    json_take(call->reader, &value);
+    return keep_max_tokens(call, value);
+}
+
+/* Ollama's options, TGI's parameters, SGLang's sampling_params. */
+static const struct reason *read_nested_max(struct call *call, const struct field *field)
+{
+    static const struct slice keys[] = { SLICE_INIT("num_predict"), SLICE_INIT("max_new_tokens") };
+    const struct reason *reason = NULL;
+    struct json_value key, value;
+
+    (void)field;
+    if (!json_enter_object(call->reader)) {
+        json_take(call->reader, NULL);
+        return NULL;
+    }
+    while (json_next(call->reader, &key)) {
+        json_take(call->reader, &value);
+        for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+            if (!reason && json_text_is(key, keys[i]))
+                reason = keep_max_tokens(call, value);
+    }
+    return reason;
+}
+
+static const struct reason *read_choices(struct call *call, const struct field *field)
+{
+    struct json_value value;
+    int64_t number;
+
+    (void)field;
+    json_take(call->reader, &value);
+    if (value.kind == JSON_NULL || value.kind == JSON_NONE)
+        return NULL;
+    if (!number_of(value, 0, COUNT_MAX, &number))
+        return &reason_bad_value;
+    call->prompt->choices = number > 0 ? (uint64_t)number : 1; /* 0 is the engine's to refuse */
+    return NULL;
+}
+
+static const struct reason *read_priority(struct call *call, const struct field *field)
+{
+    struct json_value value;
+
+    (void)field;
+    json_take(call->reader, &value);
+    if (value.kind == JSON_NULL || value.kind == JSON_NONE)
+        return NULL;
+    if (!number_of(value, INT64_MIN + 1, INT64_MAX, &call->prompt->priority))
+        return &reason_bad_value;
+    call->prompt->has_priority = true;
+    return NULL;
+}
+
+/* G-02: names another host for the engine to talk to. */
+static const struct reason *read_host(struct call *call, const struct field *field)
+{
+    struct json_value value;
+
+    (void)field;
+    json_take(call->reader, &value);
+    return call->trusted || value.kind <= JSON_NULL ? NULL : &reason_bad_value;
+}
+
+/* Does a key of a transfer's parameters say where to fetch from? */
+static bool names_host(struct json_value key)
+{
+    static const struct slice marks[] = { SLICE_INIT("remote"), SLICE_INIT("host"),
+                                          SLICE_INIT("port"),   SLICE_INIT("url"),
+                                          SLICE_INIT("addr"),   SLICE_INIT("endpoint"),
+                                          SLICE_INIT("peer"),   SLICE_INIT("bootstrap") };
+    char bytes[256];
+    size_t len;
+
+    if (!json_text_into(key, bytes, sizeof(bytes), &len))
+        return true; /* too long or odd to be anything honest */
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = slice_lower(bytes[i]);
+    for (size_t i = 0; i < ARRAY_LEN(marks); i++)
+        if (memmem(bytes, len, marks[i].at, marks[i].len))
+            return true;
+    return false;
+}
+
+static const struct reason *read_transfer(struct call *call, const struct field *field)
+{
+    struct json_reader *r = call->reader;
+    uint32_t outside = r->depth;
+    struct json_value key = { .kind = JSON_NONE };
+    bool hosts = false;
+
+    (void)field;
+    if (!json_enter_object(r) && !json_enter_array(r)) {
+        json_take(r, NULL);
+        return NULL;
+    }
+    while (r->depth > outside && !r->reason) {
+        key.kind = JSON_NONE;
+        if (!json_next(r, &key))
+            continue;
+        hosts |= key.kind == JSON_STRING && names_host(key);
+        if (!json_enter_object(r) && !json_enter_array(r))
+            json_take(r, NULL);
+    }
+    return hosts && !call->trusted ? &reason_bad_value : NULL;
+}
+
+#define AT(member) offsetof(struct prompt, member)
+
+static const struct field fields[] = {
+    { .key = SLICE_INIT("model"), .read = read_model },
+    { .key = SLICE_INIT("stream"), .read = read_stream },
+    { .key = SLICE_INIT("stream_options"), .read = read_stream_options },
+    { .key = SLICE_INIT("max_tokens"), .read = read_max_tokens },
+    { .key = SLICE_INIT("max_completion_tokens"), .read = read_max_tokens },
+    { .key = SLICE_INIT("max_output_tokens"), .read = read_max_tokens },
+    { .key = SLICE_INIT("max_new_tokens"), .read = read_max_tokens },
+    { .key = SLICE_INIT("n_predict"), .read = read_max_tokens },
+    { .key = SLICE_INIT("options"), .read = read_nested_max },
+    { .key = SLICE_INIT("parameters"), .read = read_nested_max },
+    { .key = SLICE_INIT("sampling_params"), .read = read_nested_max },
+    { .key = SLICE_INIT("n"), .read = read_choices },
+    { .key = SLICE_INIT("priority"), .read = read_priority },
+    { .key = SLICE_INIT("user"), .read = read_text, .offset = AT(user) },
+    { .key = SLICE_INIT("cache_salt"), .read = read_text, .offset = AT(cache_salt) },
+    { .key = SLICE_INIT("messages"), .read = read_value, .offset = AT(messages) },
+    { .key = SLICE_INIT("tools"), .read = read_value, .offset = AT(tools) },
+    { .key = SLICE_INIT("prompt"), .read = read_value, .offset = AT(prompt) },
+    { .key = SLICE_INIT("input"), .read = read_value, .offset = AT(input) },
+    { .key = SLICE_INIT("inputs"), .read = read_value, .offset = AT(input) },
+    { .key = SLICE_INIT("system"), .read = read_value, .offset = AT(system) },
+    { .key = SLICE_INIT("lora"), .read = read_value, .offset = AT(lora) },
+    { .key = SLICE_INIT("lora_path"), .read = read_value, .offset = AT(lora) },
+    { .key = SLICE_INIT("documents"), .read = read_value, .offset = AT(documents) },
+    { .key = SLICE_INIT("chat_template_kwargs"),
+      .read = read_value,
+      .offset = AT(chat_template_kwargs) },
+    { .key = SLICE_INIT("chat_template"),
+      .read = read_value,
+      .offset = AT(chat_template),
+      .approximate = true },
+    { .key = SLICE_INIT("prompt_embeds"), .read = read_ignored, .approximate = true },
+    { .key = SLICE_INIT("truncate_prompt_tokens"), .read = read_ignored, .approximate = true },
+    { .key = SLICE_INIT("api_base"), .read = read_host },
+    { .key = SLICE_INIT("base_url"), .read = read_host },
+    { .key = SLICE_INIT("bootstrap_host"), .read = read_host },
+    { .key = SLICE_INIT("bootstrap_port"), .read = read_host },
+    { .key = SLICE_INIT("bootstrap_room"), .read = read_host },
+    { .key = SLICE_INIT("kv_transfer_params"), .read = read_transfer },
+    { .key = SLICE_INIT("ec_transfer_params"), .read = read_transfer },
+    { .key = SLICE_INIT("disaggregated_params"), .read = read_transfer },
+};
+
+_Static_assert(ARRAY_LEN(fields) <= 64, "struct call counts rows in one word");
+
+static const struct field *find_field(struct json_value key)
+{
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+        if (json_text_folds_to(key, fields[i].key))
+            return &fields[i];
+    return NULL;
+}
+
+/* One member of the body; its key was read. */
+static const struct reason *read_member(struct call *call, struct json_value key,
+                                        struct slice *ret_param)
+{
+    const struct field *field = find_field(key);
+    uint64_t bit;
+    const struct reason *reason;
+
+    if (!field) {
+        json_take(call->reader, NULL);
+        return NULL;
+    }
+    *ret_param = field->key;
+    bit = 1ull << (field - fields);
+    if (call->seen & bit)
+        return &reason_duplicate_key;
+    call->seen |= bit;
+    if (!json_text_is(key, field->key)) { /* a variant that only some engines take for it */
+        json_take(call->reader, NULL);
+        return NULL;
+    }
+    if (field->approximate && json_peek(call->reader) != JSON_NULL)
+        call->prompt->approximate = true;
+    reason = field->read(call, field);
+    return call->reader->reason ? call->reader->reason : reason;
+}
+
+static const struct reason *parse_json(struct call *call, struct slice body,
+                                       struct slice *ret_param)
+{
+    static const struct json_limits limits = { .bytes = SIZE_MAX,
+                                               .members = MEMBERS_MAX,
+                                               .depth = JSON_DEPTH_MAX };
+    struct json_reader r;
+    struct json_value key;
+
+    json_open(&r, body, &limits);
+    call->reader = &r;
+    if (!json_enter_object(&r)) {
+        json_take(&r, NULL);
+        return json_close(&r) ? json_close(&r) : &reason_bad_value;
+    }
+    while (json_next(&r, &key)) {
+        const struct reason *reason = read_member(call, key, ret_param);
+
+        if (reason) {
+            if (reason == r.reason)
+                *ret_param = slice_of(NULL, 0);
+            return reason;
+        }
+    }
+    *ret_param = slice_of(NULL, 0);
+    return json_close(&r);
+}
+
+/* What of a form decides anything: the model, and whether the answer is streamed. */
+static const struct reason *parse_form(struct call *call, struct slice body,
+                                       struct slice content_type, struct slice *ret_param)
+{
+    struct multipart form;
+    struct multipart_part part;
+    const struct reason *reason = multipart_open(&form, body, content_type);
+    bool model_seen = false;
+
+    call->prompt->form = true;
+    while (!reason && multipart_next(&form, &part)) {
+        if (slice_ieq(part.name, SLICE("stream")))
+            call->prompt->stream =
+                slice_ieq(part.value, SLICE("true")) || slice_eq(part.value, SLICE("1"));
+        if (!slice_ieq(part.name, SLICE("model")))
+            continue;
+        *ret_param = SLICE("model");
+        if (model_seen)
+            return &reason_duplicate_key;
+        model_seen = true;
+        reason = part.file ? &reason_bad_value : keep_model(call, part.value, part.value);
+    }
+    if (reason)
+        return reason;
+    *ret_param = slice_of(NULL, 0);
+    return multipart_close(&form);
+}
+
+/* JSON goes under several names; a charset other than UTF-8 would make us and the engine read
+ * different texts. */
+static bool is_json_media(struct slice content_type)
+{
+    struct slice type = media_type(content_type);
+    struct slice charset;
+
+    if (type.len == 0)
+        return true;
+    if (!slice_ieq(type, SLICE("application/json")) && !slice_ieq(type, SLICE("text/json")) &&
+        !(type.len > 5 && slice_ieq(slice_skip(type, type.len - 5), SLICE("+json"))))
+        return false;
+    if (!media_param(content_type, SLICE("charset"), &charset))
+        return false;
+    return !charset.at || slice_ieq(charset, SLICE("utf-8")) || slice_ieq(charset, SLICE("utf8")) ||
+           slice_ieq(charset, SLICE("us-ascii"));
+}
+
+static bool is_form(const struct dialect_type *dialect, struct slice content_type)
+{
+    return dialect->body == DIALECT_BODY_FORM ||
+           (dialect->body == DIALECT_BODY_ANY &&
+            slice_ieq(media_type(content_type), SLICE("multipart/form-data")));
+}
+
+const struct reason *prompt_parse(const struct dialect_type *dialect, struct slice body,
+                                  struct slice content_type, bool trusted, struct arena *arena,
+                                  struct prompt *ret_prompt, struct slice *ret_param)
+{
+    struct prompt prompt = {
+        .dialect = dialect, .body = body, .stream = dialect->streams_unasked, .choices = 1
+    };
+    struct call call = { .prompt = &prompt, .arena = arena, .trusted = trusted };
+    const struct reason *reason = NULL;
+
+    *ret_param = slice_of(NULL, 0);
+    if (is_form(dialect, content_type))
+        reason = parse_form(&call, body, content_type, ret_param);
+    else if (dialect->body != DIALECT_BODY_NONE && !dialect->any_media &&
+             !is_json_media(content_type))
+        reason = &reason_bad_media;
+    else if (dialect->body != DIALECT_BODY_NONE)
+        reason = parse_json(&call, body, ret_param);
+    if (reason)
+        return reason;
+    prompt.stream &= dialect->streams;
+    if (dialect->needs_model && prompt.model.len == 0) {
+        *ret_param = SLICE("model");
+        return &reason_no_model;
+    }
+    *ret_prompt = prompt;
+    return NULL;
+}
