@@ -1,5 +1,5 @@
 /*
- * Arenas: a list of blocks, the newest of which is cut from the front.
+ * Arenas: a list of blocks, the first of which is cut from the front.
  */
 #include "gateway/base/arena.h"
 
@@ -12,7 +12,6 @@
 
 struct arena_block {
     struct arena_block *next;
-    size_t size;
 };
 
 void arena_init(struct arena *arena, size_t limit_bytes)
@@ -33,22 +32,43 @@ void arena_release(struct arena *arena)
     arena_init(arena, arena->limit_bytes);
 }
 
-static bool arena_grow(struct arena *arena, size_t size)
+/* A block of `want` bytes, counted but on no list; NULL when the limit would be passed. */
+static struct arena_block *arena_block_new(struct arena *arena, size_t want)
 {
-    size_t want = size + sizeof(struct arena_block);
     struct arena_block *block;
 
-    if (want < ARENA_BLOCK_BYTES)
-        want = ARENA_BLOCK_BYTES;
     if (want > arena->limit_bytes - arena->used_bytes)
-        want = size + sizeof(struct arena_block);
-    if (want > arena->limit_bytes - arena->used_bytes)
-        return false;
+        return NULL;
     block = xmalloc(want);
-    block->next = arena->blocks;
-    block->size = want;
-    arena->blocks = block;
     arena->used_bytes += want;
+    return block;
+}
+
+/* What no usual block could hold gets one of its own, behind the newest, which stays in use. */
+static void *arena_alloc_large(struct arena *arena, size_t size)
+{
+    struct arena_block *block = arena_block_new(arena, size + sizeof(*block));
+    struct arena_block **where = arena->blocks ? &arena->blocks->next : &arena->blocks;
+
+    if (!block)
+        return NULL;
+    block->next = *where;
+    *where = block;
+    return block + 1;
+}
+
+/* A new block to cut from; smaller than usual where the limit leaves no more. */
+static bool arena_grow(struct arena *arena, size_t size)
+{
+    size_t room = arena->limit_bytes - arena->used_bytes;
+    size_t want = room < ARENA_BLOCK_BYTES ? room : ARENA_BLOCK_BYTES;
+    struct arena_block *block;
+
+    if (want < size + sizeof(*block))
+        return false;
+    block = arena_block_new(arena, want);
+    block->next = arena->blocks;
+    arena->blocks = block;
     arena->at = (char *)(block + 1);
     arena->end = (char *)block + want;
     return true;
@@ -60,9 +80,13 @@ void *arena_try_alloc(struct arena *arena, size_t size)
 
     if (size > SIZE_MAX / 2)
         return NULL;
-    size = (size + 7) & ~(size_t)7;
-    if (UNLIKELY((size_t)(arena->end - arena->at) < size) && !arena_grow(arena, size))
-        return NULL;
+    size = size ? (size + 7) & ~(size_t)7 : 8; /* nothing has an address too */
+    if (UNLIKELY((size_t)(arena->end - arena->at) < size)) {
+        if (size > ARENA_BLOCK_BYTES - sizeof(struct arena_block))
+            return arena_alloc_large(arena, size);
+        if (!arena_grow(arena, size))
+            return NULL;
+    }
     at = arena->at;
     arena->at += size;
     return at;

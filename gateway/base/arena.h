@@ -13,8 +13,8 @@
 struct arena_block;
 
 struct arena {
-    struct arena_block *blocks; /* newest first */
-    char *at, *end;             /* free part of the newest block */
+    struct arena_block *blocks; /* newest first; large objects' own behind it */
+    char *at, *end;             /* what is free of the newest */
     size_t used_bytes;          /* of all blocks, as allocated */
     size_t limit_bytes;
 };
@@ -23,7 +23,7 @@ struct arena {
 void arena_init(struct arena *arena, size_t limit_bytes);
 void arena_release(struct arena *arena);
 
-/* Aligned to 8. NULL when the limit would be passed. */
+/* Aligned to 8; of 0 bytes too. NULL when the limit would be passed. */
 void *arena_try_alloc(struct arena *arena, size_t size);
 void *arena_alloc(struct arena *arena, size_t size);
 void *arena_zalloc(struct arena *arena, size_t size);

@@ -14,9 +14,13 @@
 
 /* A chunk starts small, because most streams hold one token's event at a time... */
 #define BUF_CHUNK_MIN 512
-/* ...and is not made larger than this for growth alone, so that a dropped front gives memory back. */
+/* ...and grows with its buf no further than this, so that a dropped front gives memory back. */
 #define BUF_CHUNK_MAX 65536
-/* Pieces up to this size are copied when they move: cheaper than one more entry of a writev. */
+/*
+ * Up to this size a move copies: cheaper than one more entry of a writev. But a whole piece that
+ * finds no room moves as it is, because a copy would take a chunk more and be an entry all the
+ * same.
+ */
 #define BUF_COPY_BYTES 512
 
 struct buf_piece {
@@ -76,11 +80,16 @@ void buf_init(struct buf *buf, size_t limit)
 
 void buf_release(struct buf *buf)
 {
-    buf_drop(buf, buf->len);
-    if (buf->first) { /* a reserved piece nobody committed to */
-        piece_free(buf->first);
-        buf->first = buf->last = NULL;
+    struct buf_piece *piece = buf->first;
+
+    while (piece) {
+        struct buf_piece *next = piece->next;
+
+        piece_free(piece);
+        piece = next;
     }
+    buf->first = buf->last = NULL;
+    buf->len = 0;
 }
 
 static void buf_link(struct buf *buf, struct buf_piece *piece)
@@ -108,7 +117,7 @@ char *buf_reserve(struct buf *buf, size_t size)
 {
     size_t want;
 
-    if (buf_tail_room(buf) < size) {
+    if (!buf->last || buf_tail_room(buf) < size) {
         want = buf->len < BUF_CHUNK_MIN ? BUF_CHUNK_MIN : buf->len;
         want = want > BUF_CHUNK_MAX ? BUF_CHUNK_MAX : want;
         buf_link(buf, &chunk_new(want > size ? want : size)->own);
@@ -185,7 +194,7 @@ size_t buf_move(struct buf *to, struct buf *from, size_t max)
 
         if (n == 0) { /* reserved, never committed to */
             piece_free(buf_unlink(from));
-        } else if (n <= BUF_COPY_BYTES) {
+        } else if (n <= BUF_COPY_BYTES && (n < piece->len || n <= buf_tail_room(to))) {
             buf_add(to, slice_of(piece->at, n));
             buf_drop(from, n);
         } else if (n == piece->len) {

@@ -53,7 +53,7 @@ void buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
 char *buf_reserve(struct buf *buf, size_t size);
 void buf_commit(struct buf *buf, size_t written);
 
-/* Moves up to `max` bytes from the front of `from` to the end of `to`, small pieces by copying. Not bounded by `to`'s limit. Returns how many. */
+/* Moves up to `max` bytes from the front of `from` to the end of `to`, small ones by copying. Not bounded by `to`'s limit. Returns how many. */
 size_t buf_move(struct buf *to, struct buf *from, size_t max);
 /* Adds all bytes of `from` to `to` without copying; both hold them afterwards. */
 void buf_share(struct buf *to, const struct buf *from);

@@ -223,20 +223,42 @@ void metric_series_add(struct metric_series *series, int64_t n)
     metric_bump(&series->value, n);
 }
 
-void metric_series_observe(struct metric_series *series, double value)
+static size_t row_bucket(const struct metric_row *row, double value)
 {
-    const double *bounds = series->row->buckets;
     size_t i = 0;
-    _Atomic uint64_t *bucket;
 
-    while (i < METRIC_BUCKETS && bounds[i] > 0 && value > bounds[i])
+    while (i < METRIC_BUCKETS && row->buckets[i] > 0 && value > row->buckets[i])
         i++;
-    bucket = &series->buckets[i];
-    atomic_store_explicit(bucket, atomic_load_explicit(bucket, memory_order_relaxed) + 1,
+    return i;
+}
+
+size_t metric_bucket(enum metric_id id, double value)
+{
+    return row_bucket(&metric_rows[id], value);
+}
+
+static void metric_series_count(struct metric_series *series, size_t bucket, uint64_t n, double sum)
+{
+    _Atomic uint64_t *count = &series->buckets[bucket];
+
+    atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + n,
                           memory_order_relaxed);
     atomic_store_explicit(&series->sum,
-                          atomic_load_explicit(&series->sum, memory_order_relaxed) + value,
+                          atomic_load_explicit(&series->sum, memory_order_relaxed) + sum,
                           memory_order_relaxed);
+}
+
+void metric_series_observe(struct metric_series *series, double value)
+{
+    metric_series_count(series, row_bucket(series->row, value), 1, value);
+}
+
+void metric_series_merge(struct metric_series *series, const uint32_t *counts, double sum)
+{
+    for (size_t i = 0; i <= METRIC_BUCKETS; i++)
+        if (counts[i] > 0)
+            metric_series_count(series, i, counts[i], 0);
+    metric_series_count(series, 0, 0, sum);
 }
 
 /* The row's number, then each value behind its length: no two sets of values give the same key. */

@@ -52,6 +52,11 @@ struct metric_series *metric_series(struct metric_shard *shard, enum metric_id i
 void metric_series_add(struct metric_series *series, int64_t n);
 void metric_series_observe(struct metric_series *series, double value);
 
+/* Observations kept elsewhere until their labels are known: the bucket each belongs to, then all at
+ * once. counts has METRIC_BUCKETS + 1 entries, the last for what is above all bounds. */
+size_t metric_bucket(enum metric_id id, double value);
+void metric_series_merge(struct metric_series *series, const uint32_t *counts, double sum);
+
 /*
  * Gauges and counters whose value lives elsewhere (an endpoint's state, a queue's length): `collect` is called by
  * metric_print, on its thread, and prints through metric_sample; it may call nothing else of this header. Samples of
