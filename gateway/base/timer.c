@@ -36,7 +36,7 @@ void timer_clear(struct timer *timer)
 
 static void timers_place(struct timers *timers, struct timer *timer)
 {
-    uint64_t tick = (timer->deadline_us + TICK_US - 1) / TICK_US;
+    uint64_t tick = timer->deadline_us / TICK_US + (timer->deadline_us % TICK_US > 0);
     uint64_t furthest = timers->now_tick + (1ull << (LEVEL_BITS * TIMER_LEVELS)) - 1;
     uint64_t ahead;
     int level = 0;

@@ -3,7 +3,8 @@
  * moving and clearing cost O(1) and no allocation. (G. Varghese, T. Lauck: Hashed and Hierarchical
  * Timing Wheels, 1987.)
  *
- * A timer fires at or up to one tick after its deadline, from timers_run, never earlier.
+ * A timer fires at or up to one tick after its deadline, from timers_run, never earlier. Those that
+ * are due in one call fire in no promised order.
  * Its callback may set, clear and free any timer, its own included.
  */
 #ifndef SLUICE_BASE_TIMER_H
@@ -33,7 +34,7 @@ void timers_init(struct timers *timers, uint64_t now_us);
 
 /* Once, before anything else. */
 void timer_init(struct timer *timer, timer_fn *fire);
-/* Sets or moves the deadline. A deadline that has passed fires at the next timers_run. */
+/* Sets or moves the deadline. One that has passed fires with the next tick. */
 void timer_set(struct timers *timers, struct timer *timer, uint64_t deadline_us);
 /* Nothing happens when it is not set. */
 void timer_clear(struct timer *timer);
