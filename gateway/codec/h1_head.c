@@ -1,0 +1,355 @@
+/*
+ * Reading heads: one copy into the arena, names made lower case there, no allocation a field.
+ */
+#include "gateway/codec/h1_head.h"
+
+#include <llhttp.h>
+
+/* Framing fields as they came; how often is what matters first. */
+struct raw_framing {
+    struct slice host, length, coding; /* values, the last of each, spaces included */
+    unsigned hosts, lengths, codings;
+};
+
+/* ---- fields ---- */
+
+/* In place. Written so that compilers do many bytes at once. */
+static void make_lower(char *at, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        at[i] = (char)(at[i] + ((unsigned char)(at[i] - 'A') < 26 ? 32 : 0));
+}
+
+/* Equal where '_' counts as '-': what a server behind us may take for the same name. */
+static bool name_is_like(struct slice name, struct slice known)
+{
+    if (name.len != known.len)
+        return false;
+    for (size_t i = 0; i < name.len; i++)
+        if (name.at[i] != known.at[i] && !(name.at[i] == '_' && known.at[i] == '-'))
+            return false;
+    return true;
+}
+
+/* Notes a field that frames. False: it is none. A disguised one is a field that is not valid. */
+static bool note_framing(struct raw_framing *raw, struct slice name, struct slice value,
+                         const struct reason **ret_reason)
+{
+    static const struct slice host = SLICE_INIT("host");
+    static const struct slice length = SLICE_INIT("content-length");
+    static const struct slice coding = SLICE_INIT("transfer-encoding");
+
+    if (name_is_like(name, host)) {
+        raw->host = value;
+        raw->hosts++;
+    } else if (name_is_like(name, length)) {
+        raw->length = value;
+        raw->lengths++;
+    } else if (name_is_like(name, coding)) {
+        raw->coding = value;
+        raw->codings++;
+    } else {
+        return false;
+    }
+    *ret_reason = memchr(name.at, '_', name.len) ? &reason_bad_field : NULL;
+    return true;
+}
+
+/* `lines` lie in the message's arena and are changed there: names become lower case. */
+static const struct reason *read_fields(struct slice lines, const struct message_limits *limits,
+                                        struct message *message, struct raw_framing *raw)
+{
+    while (lines.len > 2) {
+        struct slice name, value;
+        const struct reason *reason = h1_guard_field(&lines, &name, &value);
+
+        if (reason)
+            return reason;
+        make_lower((char *)name.at, name.len);
+        if (!note_framing(raw, name, value, &reason))
+            reason = message_add(message, name, slice_trim(value), limits);
+        if (reason)
+            return reason;
+    }
+    return NULL;
+}
+
+/* ---- framing ---- */
+
+static struct slice without_spaces_before(struct slice s)
+{
+    while (s.len > 0 && s.at[0] == ' ')
+        s = slice_skip(s, 1);
+    return s;
+}
+
+/* 1 to 19 digits up to the line's end, below 2^63: what no reader takes for another number. */
+static bool read_length(struct slice value, uint64_t *ret_length)
+{
+    value = without_spaces_before(value);
+    return value.len <= 19 && slice_u64(value, ret_length) && *ret_length <= INT64_MAX;
+}
+
+static bool is_chunked(struct slice value)
+{
+    value = without_spaces_before(value);
+    while (value.len > 0 && value.at[value.len - 1] == ' ')
+        value.len--;
+    return slice_ieq(value, SLICE("chunked"));
+}
+
+/* What the fields say, whatever the method or status make of it. */
+static const struct reason *judge_framing(const struct raw_framing *raw, uint8_t version,
+                                          struct message *message, uint8_t *ret_framing)
+{
+    *ret_framing = H1_NO_BODY;
+    if (raw->lengths + raw->codings == 0)
+        return NULL;
+    if (raw->lengths + raw->codings > 1)
+        return &reason_bad_framing;
+    if (raw->lengths) {
+        *ret_framing = H1_LENGTH;
+        return read_length(raw->length, &message->length) ? NULL : &reason_bad_framing;
+    }
+    *ret_framing = H1_CHUNKED;
+    message->length = MESSAGE_LENGTH_UNKNOWN;
+    return version == 11 && is_chunked(raw->coding) ? NULL : &reason_bad_framing;
+}
+
+/* ---- the second opinion ---- */
+
+static int stop_parsing(llhttp_t *parser)
+{
+    (void)parser;
+    return HPE_PAUSED;
+}
+
+static bool parsers_agree(const llhttp_t *parser, const struct h1_line *line,
+                          const struct message *message, uint8_t framing)
+{
+    bool chunked = parser->flags & F_CHUNKED, sized = parser->flags & F_CONTENT_LENGTH;
+
+    return parser->http_major == 1 && parser->http_minor == line->version - 10 &&
+           chunked == (framing == H1_CHUNKED) && sized == (framing == H1_LENGTH) &&
+           (!sized || parser->content_length == message->length) &&
+           (line->status == 0 || parser->status_code == line->status);
+}
+
+/* `framing` is what the fields say. */
+static const struct reason *ask_llhttp(struct slice head, const struct h1_line *line,
+                                       const struct message *message, uint8_t framing)
+{
+    static const llhttp_settings_t settings = { .on_headers_complete = stop_parsing };
+    llhttp_t parser;
+    llhttp_errno_t error;
+
+    llhttp_init(&parser, line->status ? HTTP_RESPONSE : HTTP_REQUEST, &settings);
+    error = llhttp_execute(&parser, head.at, head.len);
+    if (error == HPE_INVALID_METHOD)
+        return &reason_bad_method;
+    if (error != HPE_PAUSED || !parsers_agree(&parser, line, message, framing))
+        return &reason_bad_request;
+    return NULL;
+}
+
+/* ---- requests ---- */
+
+static const struct reason *judge_method(struct slice method)
+{
+    if (slice_eq(method, SLICE("CONNECT"))) /* no tunnels */
+        return &reason_bad_method;
+    return slice_eq(method, SLICE("TRACE")) ? &reason_method_not_allowed : NULL;
+}
+
+static const struct reason *judge_host(const struct raw_framing *raw, uint8_t version,
+                                       struct message *message)
+{
+    if (raw->hosts > 1 || (raw->hosts == 0 && version == 11))
+        return &reason_bad_host;
+    if (raw->hosts == 0)
+        return NULL;
+    message->authority = slice_trim(raw->host);
+    return http_is_authority(message->authority) ? NULL : &reason_bad_host;
+}
+
+/* Behind "http://": its authority replaces Host (RFC 9112, 3.2.2). */
+static const struct reason *read_absolute(struct slice rest, struct message *message)
+{
+    size_t end = 0;
+    struct slice path;
+
+    while (end < rest.len && rest.at[end] != '/' && rest.at[end] != '?')
+        end++;
+    message->authority = slice_head(rest, end);
+    if (!http_is_authority(message->authority))
+        return &reason_bad_target;
+    path = slice_skip(rest, end);
+    if (path.len == 0)
+        path = slice_eq(message->method, SLICE("OPTIONS")) ? SLICE("*") : SLICE("/");
+    else if (path.at[0] == '?')
+        path = arena_printf(message->arena, "/%.*s", SLICE_ARGS(path));
+    message->path = path;
+    return NULL;
+}
+
+static const struct reason *read_target(struct slice target, struct message *message)
+{
+    static const struct slice schemes[] = { SLICE_INIT("http://"), SLICE_INIT("https://") };
+    const struct reason *reason = NULL;
+
+    message->path = target;
+    for (size_t i = 0; i < ARRAY_LEN(schemes) && target.at[0] != '/'; i++)
+        if (slice_ieq(slice_head(target, schemes[i].len), schemes[i]))
+            reason = read_absolute(slice_skip(target, schemes[i].len), message);
+    if (reason)
+        return reason;
+    if (slice_eq(message->path, SLICE("*")) && !slice_eq(message->method, SLICE("OPTIONS")))
+        return &reason_bad_target;
+    return http_normalise_path(message->arena, &message->path);
+}
+
+/* Only the one expectation there is; before HTTP/1.1 there was none (RFC 9110, 10.1.1). */
+static const struct reason *read_expect(struct message *message, uint8_t framing)
+{
+    unsigned found = 0;
+
+    if (message->version < 11)
+        return NULL;
+    for (uint32_t i = 0; i < message->count; i++) {
+        if (message->fields[i].id != FIELD_expect)
+            continue;
+        if (++found > 1 || !slice_ieq(message->fields[i].value, SLICE("100-continue")))
+            return &reason_bad_expect;
+    }
+    message->expects_100 = found && framing != H1_NO_BODY && message->length != 0;
+    return NULL;
+}
+
+static bool connection_says(const struct message *message, struct slice token)
+{
+    for (uint32_t i = 0; i < message->count; i++)
+        if (message->fields[i].id == FIELD_connection &&
+            field_has_token(message->fields[i].value, token))
+            return true;
+    return false;
+}
+
+static bool is_persistent(const struct message *message)
+{
+    if (connection_says(message, SLICE("close")))
+        return false;
+    return message->version == 11 || connection_says(message, SLICE("keep-alive"));
+}
+
+/* A copy in the arena; empty when the arena is full. */
+static struct slice copy_head(struct slice head, struct message *message)
+{
+    char *copy = arena_try_alloc(message->arena, head.len);
+
+    if (!copy)
+        return slice_of(NULL, 0);
+    memcpy(copy, head.at, head.len);
+    return slice_of(copy, head.len);
+}
+
+/* What a request's fields mean, once they are all there. */
+static const struct reason *judge_request(const struct raw_framing *raw, const struct h1_line *line,
+                                          struct message *message, struct h1_facts *facts)
+{
+    const struct reason *reason = judge_host(raw, line->version, message);
+
+    if (!reason)
+        reason = read_target(line->target, message);
+    if (!reason)
+        reason = message_apply_connection(message);
+    if (!reason)
+        reason = read_expect(message, facts->framing);
+    facts->persistent = is_persistent(message);
+    facts->takes_trailers = field_has_token(message_value(message, FIELD_te), SLICE("trailers"));
+    return reason;
+}
+
+const struct reason *h1_head_read_request(struct slice head, const struct message_limits *limits,
+                                          struct message *message, struct h1_facts *ret_facts)
+{
+    struct slice lines = copy_head(head, message);
+    struct raw_framing raw = { 0 };
+    const struct reason *reason;
+    struct h1_line line;
+
+    if (!lines.len)
+        return &reason_head_too_large;
+    reason = h1_guard_request_line(h1_guard_cut_line(&lines), &line);
+    if (!reason)
+        reason = judge_method(line.method);
+    if (reason)
+        return reason;
+    message->method = line.method;
+    message->version = line.version;
+    message->length = 0;
+    reason = read_fields(lines, limits, message, &raw);
+    if (!reason)
+        reason = judge_framing(&raw, line.version, message, &ret_facts->framing);
+    if (!reason)
+        reason = ask_llhttp(head, &line, message, ret_facts->framing);
+    message->has_body = ret_facts->framing != H1_NO_BODY;
+    return reason ? reason : judge_request(&raw, &line, message, ret_facts);
+}
+
+/* ---- answers ---- */
+
+/* Where the body ends (RFC 9112, 6.3). `said` is what the fields say. */
+static uint8_t answer_framing(uint16_t status, bool to_head, uint8_t said)
+{
+    if (to_head || status == 204 || status == 304)
+        return H1_NO_BODY;
+    return said == H1_NO_BODY ? H1_UNTIL_CLOSE : said;
+}
+
+const struct reason *h1_head_read_answer(struct slice head, const struct h1_line *line,
+                                         bool to_head, const struct message_limits *limits,
+                                         struct message *message, struct h1_facts *ret_facts)
+{
+    struct slice lines = copy_head(head, message);
+    struct raw_framing raw = { 0 };
+    const struct reason *reason;
+    uint8_t said;
+
+    if (!lines.len)
+        return &reason_head_too_large;
+    h1_guard_cut_line(&lines);
+    message->status = line->status;
+    message->version = line->version;
+    reason = read_fields(lines, limits, message, &raw);
+    if (!reason)
+        reason = judge_framing(&raw, line->version, message, &said);
+    if (!reason)
+        reason = ask_llhttp(head, line, message, said);
+    if (!reason)
+        reason = message_apply_connection(message);
+    if (reason)
+        return reason;
+    ret_facts->framing = answer_framing(line->status, to_head, said);
+    ret_facts->persistent = is_persistent(message) && ret_facts->framing != H1_UNTIL_CLOSE;
+    message->has_body = ret_facts->framing != H1_NO_BODY;
+    return NULL;
+}
+
+/* ---- trailers ---- */
+
+const struct reason *h1_head_read_trailers(struct slice lines, const struct message_limits *limits,
+                                           struct message *message)
+{
+    struct raw_framing dropped = { 0 };
+    const struct reason *reason;
+
+    lines = copy_head(lines, message);
+    if (!lines.len)
+        return &reason_head_too_large;
+    reason = read_fields(lines, limits, message, &dropped);
+    if (reason)
+        return reason;
+    message_remove_flagged(message,
+                           FIELD_FLAG_FRAME | FIELD_FLAG_HOP | FIELD_FLAG_EDGE | FIELD_FLAG_NOTRL);
+    return NULL;
+}
