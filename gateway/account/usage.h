@@ -49,19 +49,25 @@ struct usage_sieve;
 
 struct usage_reader {
     const struct dialect_type *dialect;
-    uint8_t form;       /* enum usage_form */
-    uint8_t strip;      /* enum usage_strip */
-    bool removed_last;  /* strip: the last event was taken out, and so is an LF that completes its
-                           CRLF */
-    bool content_begun; /* since the beginning */
+    uint8_t form;        /* enum usage_form */
+    uint8_t strip;       /* enum usage_strip */
+    bool strip_ended;    /* strip: an event was too large; everything passes */
+    bool removed_last;   /* strip: the last event was taken out, and so is an LF that completes its
+                            CRLF */
+    bool line_oversized; /* FORM_LINES: the line at hand is passed over */
+    bool content_begun;  /* these five: since the beginning */
     bool finish_seen;
     bool error_seen;
     bool terminal_seen;
     uint32_t content_events; /* what is known of the completion while no usage came */
     uint64_t sequence;       /* for dialect->stream_error */
     struct answer_usage usage;
-    struct sse sse;            /* FORM_SSE; FORM_LINES keeps its unfinished line here, too */
-    struct usage_sieve *sieve; /* FORM_JSON: ours, NULL until the first byte */
+    union {
+        struct sse sse;   /* FORM_SSE */
+        struct hold line; /* FORM_LINES: the unfinished one */
+        struct usage_sieve
+            *sieve; /* FORM_JSON: ours, NULL before the first byte and after the last */
+    };
 };
 
 /* content_type and content_encoding as the endpoint sent them; empty: none. NULL dialect: opaque.
@@ -79,16 +85,18 @@ struct usage_step usage_reader_feed(struct usage_reader *reader, struct slice by
 /* The answer is complete. In strip mode the unfinished event is passed on as it is. */
 struct usage_step usage_reader_end(struct usage_reader *reader, struct buf *out);
 
-/* Strip mode is on and works: the caller passes `out`, not the bytes. */
+/* Strip mode is on: the caller passes what it finds in `out`, not the bytes it feeds. */
 static inline bool usage_reader_strips(const struct usage_reader *reader)
 {
-    return reader->strip != USAGE_STRIP_NONE && reader->form == USAGE_FORM_SSE;
+    return reader->strip != USAGE_STRIP_NONE;
 }
 
-/* An SSE answer that stands between two events: comments and errors of ours may be put in. */
+/* An SSE answer of which whole events were passed on: comments and errors of ours may be put in. */
 static inline bool usage_reader_is_between(const struct usage_reader *reader)
 {
-    return reader->form == USAGE_FORM_SSE && sse_is_between(&reader->sse);
+    if (reader->form != USAGE_FORM_SSE)
+        return false;
+    return (usage_reader_strips(reader) && !reader->strip_ended) || sse_is_between(&reader->sse);
 }
 
 #endif

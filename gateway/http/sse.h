@@ -15,26 +15,26 @@
 #ifndef SLUICE_HTTP_SSE_H
 #define SLUICE_HTTP_SSE_H
 
-#include "gateway/base/slice.h"
+#include "gateway/http/hold.h"
 
 /* Far over any event an engine sends (a chunk with 20 logprobs has 4 KB), small enough to hold one
  * a stream. */
 #define SSE_EVENT_MAX 65536
 
 struct sse {
-    char *held; /* the unfinished event's bytes so far; ours; NULL: none */
-    uint32_t held_len, held_size;
-    uint32_t scanned; /* of held: no blank line ends before here */
-    bool begun;       /* the stream's first event is over: no BOM can come */
-    bool line_empty;  /* nothing stands on the current line yet */
-    bool after_cr;    /* the last byte was CR: an LF now belongs to it */
-    bool between;     /* nothing of an unfinished event was seen */
-    bool event_given; /* held is what the last sse_next gave: dropped by the next call */
-    bool oversized;   /* the event at hand is passed over */
+    struct hold held;   /* the unfinished event's bytes so far */
+    struct hold joined; /* data of the event given last, when it had several data lines */
+    bool begun;         /* the stream's first event is over: no BOM can come */
+    bool line_begun;    /* something stands on the current line */
+    bool after_cr;      /* the last byte was CR: an LF now belongs to it */
+    bool between;       /* nothing of an unfinished event was seen */
+    bool given;         /* held and joined are of the event given last: dropped by the next call */
+    bool oversized;     /* the event at hand is passed over */
 };
 
 struct sse_event {
-    struct slice raw;  /* the whole event with the blank line that ends it; empty if oversized */
+    struct slice raw;  /* the whole event with the blank line that ends it; if oversized, what was
+                          held of it */
     struct slice type; /* value of `event:`; empty: none */
     struct slice data; /* data lines joined by LF; empty: none or oversized */
     bool has_data;     /* a data line was there, maybe an empty one */
@@ -61,6 +61,22 @@ bool sse_end(struct sse *sse, struct sse_event *ret_event);
 static inline bool sse_is_between(const struct sse *sse)
 {
     return sse->between;
+}
+
+/* An LF at the front of the next bytes completes the CRLF that ended the last event; no event will
+ * show it. */
+static inline bool sse_owes_lf(const struct sse *sse)
+{
+    return sse->between && sse->after_cr;
+}
+
+/*
+ * What is kept of the unfinished event. After the sse_next that found it oversized, once more what
+ * was kept before the bytes of that call.
+ */
+static inline struct slice sse_held(const struct sse *sse)
+{
+    return hold_bytes(&sse->held);
 }
 
 #endif

@@ -8,21 +8,34 @@ struct slice media_type(struct slice content_type)
     return slice_trim(slice_cut(&content_type, ';'));
 }
 
-/* Cuts a parameter's value, quoted or not, off the front of *rest. No escapes: nobody needs them
- * here. */
+/* The closing quote, or s.len. A backslash keeps the next character from being one (curl escapes
+ * so). */
+static size_t find_quote(struct slice s)
+{
+    size_t at = 0;
+
+    while (at < s.len && s.at[at] != '"')
+        at += s.at[at] == '\\' ? 2 : 1;
+    return at < s.len ? at : s.len;
+}
+
+/* Cuts a parameter's value, quoted or not, off the front of *rest; escapes stay as they are. */
 static bool cut_value(struct slice *rest, struct slice *ret_value)
 {
+    size_t end;
+
     if (rest->len == 0 || rest->at[0] != '"') {
         *ret_value = slice_trim(slice_head(*rest, slice_find(*rest, ';')));
         *rest = slice_skip(*rest, slice_find(*rest, ';'));
         return ret_value->len > 0 && slice_find(*ret_value, '"') == ret_value->len;
     }
     *rest = slice_skip(*rest, 1);
-    if (slice_find(*rest, '"') == rest->len)
+    end = find_quote(*rest);
+    if (end == rest->len)
         return false;
-    *ret_value = slice_cut(rest, '"');
-    *rest = slice_trim(*rest);
-    return slice_find(*ret_value, '\\') == ret_value->len && (rest->len == 0 || rest->at[0] == ';');
+    *ret_value = slice_head(*rest, end);
+    *rest = slice_trim(slice_skip(*rest, end + 1));
+    return rest->len == 0 || rest->at[0] == ';';
 }
 
 /* Cuts "; name=value" off the front of *rest. False at the end and when it is malformed (rest is
@@ -136,7 +149,8 @@ static bool read_disposition(struct slice value, struct multipart_part *part)
     struct slice filename;
 
     if (!slice_ieq(media_type(value), SLICE("form-data")) ||
-        !media_param(value, SLICE("name"), &part->name) || !part->name.at)
+        !media_param(value, SLICE("name"), &part->name) || !part->name.at ||
+        slice_find(part->name, '\\') < part->name.len) /* could be read as another name */
         return false;
     part->file = !media_param(value, SLICE("filename"), &filename) || filename.at ||
                  !media_param(value, SLICE("filename*"), &filename) || filename.at;

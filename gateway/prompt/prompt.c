@@ -123,11 +123,16 @@ static bool is_model_name(struct slice s)
 
 static const struct reason *keep_model(struct call *call, struct slice name, struct slice raw)
 {
+    char *copy;
+
     if (name.len == 0)
         return NULL;
     if (!is_model_name(name))
         return &reason_bad_value;
-    call->prompt->model = arena_copy(call->arena, name);
+    copy = arena_try_alloc(call->arena, name.len);
+    if (!copy)
+        return &reason_memory_limit;
+    call->prompt->model = slice_of(memcpy(copy, name.at, name.len), name.len);
     call->prompt->model_raw = raw;
     return NULL;
 }
