@@ -75,12 +75,25 @@ static struct slice token_text(struct builder *b, struct fy_token *token)
     return slice_of(arena_str(b->arena, slice_of(text, text ? len : 0)), text ? len : 0);
 }
 
+/* libfyaml's marks of quoted texts and aliases are one behind the quote or star. */
+static bool mark_is_inside(struct fy_token *token)
+{
+    enum fy_scalar_style style;
+
+    if (fy_token_get_type(token) == FYTT_ALIAS)
+        return true;
+    if (fy_token_get_type(token) != FYTT_SCALAR)
+        return false;
+    style = fy_token_scalar_style(token);
+    return style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED;
+}
+
 static struct conf_place token_place(struct builder *b, struct fy_token *token)
 {
     const struct fy_mark *mark = token ? fy_token_start_mark(token) : NULL;
 
     if (mark)
-        b->last = (struct conf_place){ mark->line + 1, mark->column + 1 };
+        b->last = (struct conf_place){ mark->line + 1, mark->column + !mark_is_inside(token) };
     return b->last;
 }
 
@@ -113,7 +126,7 @@ static bool item_add(struct builder *b, struct frame *frame, struct yaml_node *k
     frame->node->weight += value->weight;
     if (frame->node->weight <= YAML_NODES_MAX)
         return true;
-    complain(b->complaints, value->place, "more than %u values with its aliases written out",
+    complain(b->complaints, b->last, "more than %u values with its aliases written out",
              YAML_NODES_MAX);
     return false;
 }
@@ -121,13 +134,14 @@ static bool item_add(struct builder *b, struct frame *frame, struct yaml_node *k
 /* Puts a complete node where it belongs: a key, a value, an item, the root. */
 static bool node_place(struct builder *b, struct yaml_node *node)
 {
-    struct frame *frame = &b->frames[b->depth - 1];
+    struct frame *frame;
     struct yaml_node *key;
 
     if (b->depth == 0) {
         b->root = node;
         return true;
     }
+    frame = &b->frames[b->depth - 1];
     if (frame->node->kind == YAML_SEQUENCE)
         return item_add(b, frame, NULL, node);
     if (frame->key) {
@@ -161,14 +175,9 @@ static bool anchor_add(struct builder *b, struct slice name, struct yaml_node *n
 
 static bool tag_refused(struct builder *b, struct fy_token *tag)
 {
-    char excerpt[CONF_EXCERPT_SIZE];
-
-    if (!tag)
-        return false;
-    conf_excerpt(token_text(b, tag), excerpt);
-    complain(b->complaints, token_place(b, tag), "tag `%s`: tags are not understood; leave it out",
-             excerpt);
-    return true;
+    if (tag)
+        complain(b->complaints, token_place(b, tag), "tags are not understood; leave it out");
+    return tag != NULL;
 }
 
 static bool on_scalar(struct builder *b, const struct fy_event_scalar_data *event)
@@ -193,7 +202,6 @@ static bool on_open(struct builder *b, enum yaml_kind kind, struct fy_token *sta
                     struct fy_token *anchor, struct fy_token *tag)
 {
     struct yaml_node *node = node_new(b, kind, start);
-    struct frame *frame = &b->frames[b->depth];
 
     if (!node || tag_refused(b, tag))
         return false;
@@ -201,10 +209,11 @@ static bool on_open(struct builder *b, enum yaml_kind kind, struct fy_token *sta
         complain(b->complaints, node->place, "nested deeper than %u levels", YAML_DEPTH_MAX);
         return false;
     }
-    *frame = (struct frame){ .node = node, .tail = &node->first };
-    if (anchor)
-        frame->anchor = token_text(b, anchor);
-    b->depth++;
+    b->frames[b->depth++] = (struct frame){
+        .node = node,
+        .tail = &node->first,
+        .anchor = anchor ? token_text(b, anchor) : slice_of(NULL, 0),
+    };
     return true;
 }
 
