@@ -152,7 +152,7 @@ class Retries(Scenario):
 
     def test_a_budget_stops_retries_of_a_failing_pool(self):
         recorders = [self.recorder(once(close=True)) for _ in range(3)]
-        gateway = self.in_front_of(*recorders, pool={"retry": {"attempts": 3, "budget": "20%"}})
+        gateway = self.in_front_of(*recorders, pool={"retry": {"attempts": 3, "budget": 20}})
         asked = 120
         for _ in range(asked):
             client = self.client(gateway)
@@ -170,7 +170,7 @@ class Retries(Scenario):
             connection.read_bytes(400000)
             connection.abort()
         recorders = [self.recorder(script), self.recorder(script)]
-        gateway = self.in_front_of(*recorders, models=[config.model("*", "main", inspect="off")])
+        gateway = self.in_front_of(*recorders, models=[config.model("*", "main", inspect=False)])
         client = self.client(gateway)
         client.send(post(chat_body(text="x" * 2000000)))
         got = client.read_answer()

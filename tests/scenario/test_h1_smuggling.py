@@ -293,7 +293,7 @@ class Forwarded(Scenario):
     def test_an_early_answer_never_lets_the_rest_of_the_body_be_a_request(self):
         """H1-18, with a model that is streamed through unread."""
         recorder = self.recorder(lambda c: (c.read_until(b"\r\n\r\n", 0), c.send(answer(b"{}", b"413 Too Large")), c.wait_end()))
-        gateway = self.in_front_of(recorder, models=[config.model("*", "main", inspect="off")])
+        gateway = self.in_front_of(recorder, models=[config.model("*", "main", inspect=False)])
         client = self.client(gateway)
         client.send(head(b"Content-Length: 4000000\r\n") + b"a" * 300000)
         got = client.read_answer()

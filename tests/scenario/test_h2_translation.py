@@ -158,7 +158,7 @@ class Forwarded(Scenario):
 
     def test_a_body_without_length_is_chunked_or_measured_never_neither(self):
         recorder = self.recorder()
-        gateway = self.in_front_of(recorder, models=[config.model("*", "main", inspect="off")])
+        gateway = self.in_front_of(recorder, models=[config.model("*", "main", inspect=False)])
         link = self.h2(gateway)
         link.send(headers(1, head(extra=[JSON])))
         for at in range(0, len(BODY), 10):
@@ -169,7 +169,7 @@ class Forwarded(Scenario):
     def test_a_reset_in_the_middle_of_a_body_cuts_the_endpoints_connection(self):
         """D-08, D-03: the endpoint can tell that the request was cut; the connection is not used again."""
         recorder = self.recorder()
-        gateway = self.in_front_of(recorder, models=[config.model("*", "main", inspect="off")])
+        gateway = self.in_front_of(recorder, models=[config.model("*", "main", inspect=False)])
         for what, ending in (("reset", h2raw.rst(1)), ("too short", h2raw.data(1, b"", end_stream=True))):
             with self.subTest(what=what):
                 seen = len(recorder.connections)

@@ -158,7 +158,7 @@ class Media(Scenario):
     def test_other_media_types_are_415_or_routed_within_limits(self):
         """J-10"""
         recorder = self.recorder()
-        gateway = self.in_front_of(recorder, models=[config.model("sim", "main")], listener={"limits": {"body": "1 MB"}})
+        gateway = self.in_front_of(recorder, models=[config.model("sim", "main")], listener={"limits": {"body": "1MB"}})
         for media, statuses in ((b"text/plain", (400, 415)), (b"application/x-www-form-urlencoded", (400, 415)), (b"application/xml", (400, 415)),
                                 (b'application/json; charset="utf-16"', (400, 415)), (b"multipart/form-data", (400, 415)),
                                 (b"application/json; charset=utf-8", (200,)), (b"APPLICATION/JSON", (200,))):

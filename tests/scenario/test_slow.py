@@ -171,7 +171,7 @@ class Limits(Slow):
     def test_a_length_past_the_limit_is_refused_at_once(self):
         """S-07"""
         recorder = self.recorder()
-        gateway = self.strict(recorder, listener={"limits": {"body": "1 MB"}})
+        gateway = self.strict(recorder, listener={"limits": {"body": "1MB"}})
         client = self.client(gateway)
         client.send(b"POST /v1/chat/completions HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 100000000000\r\n\r\n")
         self.assert_openai_error(client.read_answer(), 413)
@@ -181,7 +181,7 @@ class Limits(Slow):
 
     def test_chunked_bodies_are_refused_on_the_limit(self):
         recorder = self.recorder()
-        gateway = self.strict(recorder, listener={"limits": {"body": "1 MB"}})
+        gateway = self.strict(recorder, listener={"limits": {"body": "1MB"}})
         rss = gateway.rss_kb()
         client = self.client(gateway)
         client.send(b"POST /v1/chat/completions HTTP/1.1\r\n" + HOST + JSON + b"Transfer-Encoding: chunked\r\n\r\n")
@@ -206,7 +206,7 @@ class Limits(Slow):
 
     def test_buffered_bytes_have_a_budget_for_the_whole_process(self):
         recorder = self.recorder()
-        gateway = self.strict(recorder, buffer_limit="8 MB")
+        gateway = self.strict(recorder, memory="8MB")
         clients = []
         for _ in range(30):
             client = self.client(gateway)
