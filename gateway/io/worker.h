@@ -54,6 +54,7 @@ struct worker {
     struct upstream *upstream;     /* upstream/pool: connections towards endpoints */
     struct exchanges *exchanges;   /* proxy/exchange: this worker's live exchanges */
     struct access_log *access_log; /* account/access_log */
+    struct control *control;       /* gateway/control: the control thread's worker only */
 
     /* io's own */
     struct list lingering;       /* sockets that outlive their transport (io/linger) */

@@ -1,0 +1,423 @@
+/*
+ * The admin listener: a table of pages, each printed into a buf.
+ */
+#include "gateway/admin.h"
+
+#include "gateway/base/clock.h"
+#include "gateway/base/mailbox.h"
+#include "gateway/base/metric.h"
+#include "gateway/codec/conn.h"
+#include "gateway/io/listener.h"
+#include "gateway/proxy/exchanges.h"
+#include "routing/decide.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+struct admin_conf {
+    char *address;
+};
+
+static const struct directive admin_rows[] = {
+    { .key = "address",
+      .type = DIRECTIVE_TYPE_TEXT,
+      .offset = offsetof(struct admin_conf, address),
+      .format = "address",
+      .help = "host:port; keep it from clients. Left out: no admin listener. Needs a restart." },
+};
+
+const struct directive_set admin_set = {
+    .key = "admin",
+    .shape = DIRECTIVE_OBJECT,
+    .help = "Where /metrics, /healthz, /readyz, /fleet, /config and /exchanges are served.",
+    .rows = admin_rows,
+    .count = ARRAY_LEN(admin_rows),
+    .size = sizeof(struct admin_conf),
+};
+
+struct admin {
+    struct control *control;
+    struct listener *listener;
+    struct list conns;    /* admin_conn->link */
+    struct list requests; /* admin_request->link */
+};
+
+struct admin_conn {
+    struct list link;
+    struct admin *admin;
+    struct conn *conn;
+};
+
+struct admin_request {
+    struct list link;
+    struct admin *admin;
+    struct stream *stream;
+    struct defer wake;
+    struct buf body;
+    unsigned waiting; /* workers that have not answered yet */
+    bool answered;
+};
+
+struct page {
+    const char *path;
+    const char *media;
+    unsigned (*print)(struct admin_request *request); /* status; 0: later, by admin_answer */
+};
+
+/* Few may ask, and little at a time. */
+static const struct conn_settings admin_settings = {
+    .head = { .fields = 100, .bytes = 16 * 1024 },
+    .target_bytes = 2048,
+    .streams = 16,
+    .window_bytes = 16 * 1024,
+    .handshake_ms = 5000,
+    .head_ms = 5000,
+    .idle_ms = 60 * 1000,
+    .stall_ms = 10 * 1000,
+};
+
+/* ---- what is measured elsewhere ---- */
+
+static void collect_pool(struct metric_writer *writer, const struct pool *pool, uint64_t now_us)
+{
+    struct slice name = slice_str(pool->name);
+
+    metric_sample(writer, METRIC_ID_panic, &name,
+                  atomic_load_explicit(&pool->state->panicking, memory_order_relaxed));
+    for (size_t i = 0; i < pool->count; i++) {
+        const struct endpoint *endpoint = &pool->endpoints[i];
+        struct slice labels[] = { name, slice_str(endpoint->name) };
+
+        metric_sample(writer, METRIC_ID_endpoint_state, labels,
+                      health_weight(endpoint, pool->conf->health, now_us) > 0);
+        metric_sample(writer, METRIC_ID_endpoint_inflight, labels,
+                      atomic_load_explicit(&endpoint->state->inflight, memory_order_relaxed));
+    }
+}
+
+static void collect(struct metric_writer *writer, void *user)
+{
+    struct admin *admin = user;
+    const struct fleet *fleet = control_fleet(admin->control);
+    struct slice version = slice_str(SLUICE_VERSION);
+
+    metric_sample(writer, METRIC_ID_buffered_bytes, NULL, (double)buf_process_bytes());
+    metric_sample(writer, METRIC_ID_build_info, &version, 1);
+    metric_sample(writer, METRIC_ID_config_generation, NULL,
+                  (double)control_conf(admin->control)->generation);
+    for (size_t i = 0; i < fleet->pool_count; i++)
+        collect_pool(writer, &fleet->pools[i], clock_now_us());
+}
+
+/* ---- pages ---- */
+
+static unsigned print_metrics(struct admin_request *request)
+{
+    metric_print(&request->body);
+    return 200;
+}
+
+static unsigned print_healthz(struct admin_request *request)
+{
+    buf_add(&request->body, SLICE("ok\n"));
+    return 200;
+}
+
+static unsigned print_readyz(struct admin_request *request)
+{
+    bool ready = control_is_ready(request->admin->control);
+
+    buf_add(&request->body, ready ? SLICE("ready\n") : SLICE("not ready\n"));
+    return ready ? 200 : 503;
+}
+
+static unsigned print_config(struct admin_request *request)
+{
+    conf_print_json(control_conf(request->admin->control), &request->body);
+    return 200;
+}
+
+static json_t *endpoint_json(const struct pool *pool, const struct endpoint *endpoint,
+                             uint64_t now_us)
+{
+    struct endpoint_state *state = endpoint->state;
+    uint64_t until = atomic_load_explicit(&state->ejected_until_us, memory_order_relaxed);
+
+    return json_pack(
+        "{s:s, s:b, s:f, s:I, s:I, s:I, s:b, s:I}", "endpoint", endpoint->name, "ready",
+        health_weight(endpoint, pool->conf->health, now_us) > 0, "weight",
+        health_weight(endpoint, pool->conf->health, now_us), "inflight",
+        (json_int_t)atomic_load_explicit(&state->inflight, memory_order_relaxed), "served",
+        (json_int_t)atomic_load_explicit(&state->served, memory_order_relaxed), "failed",
+        (json_int_t)atomic_load_explicit(&state->failed, memory_order_relaxed), "probe_failing",
+        (int)atomic_load_explicit(&state->probe_failing, memory_order_relaxed), "ejected_for_ms",
+        (json_int_t)(until > now_us ? (until - now_us) / CLOCK_US_PER_MS : 0));
+}
+
+static json_t *pool_json(const struct pool *pool, uint64_t now_us)
+{
+    json_t *endpoints = json_array();
+
+    for (size_t i = 0; i < pool->count; i++)
+        json_array_append_new(endpoints, endpoint_json(pool, &pool->endpoints[i], now_us));
+    return json_pack("{s:s, s:s, s:s, s:I, s:b, s:o}", "pool", pool->name, "engine",
+                     pool->engine->name, "route", pick_names[pool->conf->route], "waiting",
+                     (json_int_t)atomic_load_explicit(&pool->state->waiting, memory_order_relaxed),
+                     "panic",
+                     (int)atomic_load_explicit(&pool->state->panicking, memory_order_relaxed),
+                     "endpoints", endpoints);
+}
+
+static json_t *model_json(const struct model *model)
+{
+    json_t *versions = json_array();
+    uint32_t before = 0;
+
+    for (size_t i = 0; i < model->count; i++) {
+        const struct version *version = &model->versions[i];
+
+        json_array_append_new(versions, json_pack("{s:s, s:s, s:I}", "version", version->name,
+                                                  "pool", version->pool->name, "weight",
+                                                  (json_int_t)(version->weight_until - before)));
+        before = version->weight_until;
+    }
+    return json_pack("{s:s, s:o}", "model", model->name, "versions", versions);
+}
+
+static unsigned print_fleet(struct admin_request *request)
+{
+    const struct fleet *fleet = control_fleet(request->admin->control);
+    json_t *models = json_array(), *pools = json_array(), *all;
+    char *text;
+
+    for (size_t i = 0; i < fleet->model_count; i++)
+        json_array_append_new(models, model_json(&fleet->models[i]));
+    for (size_t i = 0; i < fleet->pool_count; i++)
+        json_array_append_new(pools, pool_json(&fleet->pools[i], clock_now_us()));
+    all = json_pack("{s:I, s:o, s:o}", "fleet", (json_int_t)fleet->number, "models", models,
+                    "pools", pools);
+    text = json_dumps(all, JSON_INDENT(2));
+    CHECK(text);
+    buf_printf(&request->body, "%s\n", text);
+    free(text);
+    json_decref(all);
+    return 200;
+}
+
+/* ---- /exchanges: a letter to every worker, and one back ---- */
+
+struct survey {
+    struct letter letter;
+    struct admin_request *request;
+    struct mailbox *back;
+    struct buf text; /* made by the worker, handed back whole */
+};
+
+/* More are there than anybody reads. */
+#define SURVEY_EXCHANGES_MAX 1000
+
+static void admin_answer(struct admin_request *request, unsigned status, const char *media);
+
+static void survey_back(struct letter *letter, void *receiver)
+{
+    struct survey *survey = CONTAINER_OF(letter, struct survey, letter);
+    struct admin_request *request = survey->request;
+
+    (void)receiver;
+    buf_move(&request->body, &survey->text, survey->text.len);
+    buf_release(&survey->text);
+    free(survey);
+    if (--request->waiting == 0)
+        admin_answer(request, 200, "text/plain; charset=utf-8");
+}
+
+static void survey_worker(struct letter *letter, void *receiver)
+{
+    struct survey *survey = CONTAINER_OF(letter, struct survey, letter);
+
+    exchanges_print(receiver, SURVEY_EXCHANGES_MAX, &survey->text);
+    survey->letter.open = survey_back;
+    mailbox_send(survey->back, &survey->letter);
+}
+
+static unsigned print_exchanges(struct admin_request *request)
+{
+    struct control *control = request->admin->control;
+
+    request->waiting = control_worker_count(control);
+    for (unsigned i = 0; i < control_worker_count(control); i++) {
+        struct survey *survey = xcalloc(1, sizeof(*survey));
+
+        survey->letter.open = survey_worker;
+        survey->request = request;
+        survey->back = control_worker(control)->mailbox;
+        buf_init(&survey->text, SIZE_MAX);
+        mailbox_send(control_worker_at(control, i)->mailbox, &survey->letter);
+    }
+    return 0;
+}
+
+static const struct page pages[] = {
+    { "/metrics", "text/plain; version=0.0.4; charset=utf-8", print_metrics },
+    { "/healthz", "text/plain; charset=utf-8", print_healthz },
+    { "/readyz", "text/plain; charset=utf-8", print_readyz },
+    { "/config", "application/json", print_config },
+    { "/fleet", "application/json", print_fleet },
+    { "/exchanges", "text/plain; charset=utf-8", print_exchanges },
+};
+
+/* ---- requests ---- */
+
+static void admin_answer(struct admin_request *request, unsigned status, const char *media)
+{
+    struct stream *stream = request->stream;
+    struct message head;
+
+    request->answered = true;
+    if (stream->closed)
+        return;
+    message_init(&head, stream->arena);
+    head.status = (uint16_t)status;
+    head.has_body = true;
+    head.length = request->body.len;
+    message_put(&head, FIELD_content_type, slice_str(media));
+    stream_send_head(stream, &head);
+    buf_move(&stream->out, &request->body, request->body.len);
+    stream_send(stream);
+    stream_send_end(stream, NULL);
+}
+
+static void admin_serve(struct admin_request *request)
+{
+    const struct message *head = request->stream->head;
+    struct slice path = slice_head(head->path, slice_find(head->path, '?'));
+
+    if (!slice_eq(head->method, SLICE("GET")) && !slice_eq(head->method, SLICE("HEAD"))) {
+        admin_answer(request, 405, "text/plain");
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(pages); i++)
+        if (slice_eq(path, slice_str(pages[i].path))) {
+            unsigned status = pages[i].print(request);
+
+            if (status > 0)
+                admin_answer(request, status, pages[i].media);
+            return;
+        }
+    for (size_t i = 0; i < ARRAY_LEN(pages); i++)
+        buf_printf(&request->body, "%s\n", pages[i].path);
+    admin_answer(request, 404, "text/plain; charset=utf-8");
+}
+
+static void admin_request_free(struct admin_request *request)
+{
+    defer_cancel(&request->wake);
+    list_remove(&request->link);
+    buf_release(&request->body);
+    stream_release(request->stream);
+    free(request);
+}
+
+static void on_wake(struct defer *defer)
+{
+    struct admin_request *request = CONTAINER_OF(defer, struct admin_request, wake);
+    struct stream *stream = request->stream;
+
+    if (!stream->closed && !stream->in_ended) { /* nothing is wanted of a body */
+        buf_drop(&stream->in, stream->in.len);
+        stream_took(stream);
+        return;
+    }
+    if (!request->answered && request->waiting == 0)
+        admin_serve(request);
+    if (stream->closed && request->waiting == 0)
+        admin_request_free(request);
+}
+
+static void on_stream_event(struct stream *stream, void *user)
+{
+    struct admin_request *request = user;
+
+    (void)stream;
+    worker_defer(control_worker(request->admin->control), WORKER_WAKE, &request->wake);
+}
+
+static const struct stream_events admin_stream_events = { .on_event = on_stream_event };
+
+static void on_stream(struct conn *conn, struct stream *stream, void *user)
+{
+    struct admin_conn *admin_conn = user;
+    struct admin_request *request = xcalloc(1, sizeof(*request));
+
+    (void)conn;
+    request->admin = admin_conn->admin;
+    request->stream = stream;
+    buf_init(&request->body, SIZE_MAX);
+    defer_init(&request->wake, on_wake);
+    list_push(&request->admin->requests, &request->link);
+    stream->events = &admin_stream_events;
+    stream->user = request;
+    on_stream_event(stream, request);
+}
+
+static void on_close(struct conn *conn, const struct reason *reason, void *user)
+{
+    struct admin_conn *admin_conn = user;
+
+    (void)conn;
+    (void)reason;
+    list_remove(&admin_conn->link);
+    free(admin_conn);
+}
+
+static const struct conn_events admin_conn_events = { .on_stream = on_stream,
+                                                      .on_close = on_close };
+
+static void on_accept(struct worker *worker, int fd, void *user)
+{
+    struct admin *admin = user;
+    struct admin_conn *admin_conn = xcalloc(1, sizeof(*admin_conn));
+
+    admin_conn->admin = admin;
+    list_push(&admin->conns, &admin_conn->link);
+    admin_conn->conn =
+        conn_accept(worker, fd, NULL, &admin_settings, &admin_conn_events, admin_conn);
+}
+
+bool admin_open(struct control *control, struct conf *conf, struct admin **ret_admin,
+                struct buf *errors)
+{
+    const struct admin_conf *settings = conf_section(conf, &admin_set);
+    struct admin *admin = xcalloc(1, sizeof(*admin));
+    int fd;
+
+    *ret_admin = admin;
+    admin->control = control;
+    list_init(&admin->conns);
+    list_init(&admin->requests);
+    if (!settings->address)
+        return true;
+    fd = listener_bind(settings->address);
+    if (fd < 0) {
+        buf_printf(errors, "admin %s: %s\n", settings->address, strerror(errno));
+        return false;
+    }
+    metric_collector_add(collect, admin);
+    admin->listener = listener_open(control_worker(control), fd, on_accept, admin);
+    return true;
+}
+
+void admin_free(struct admin *admin)
+{
+    if (!admin)
+        return;
+    if (admin->listener)
+        listener_close(admin->listener);
+    LIST_FOREACH_SAFE (at, &admin->conns)
+        conn_close(CONTAINER_OF(at, struct admin_conn, link)->conn, &reason_draining);
+    LIST_FOREACH_SAFE (at, &admin->requests)
+        admin_request_free(CONTAINER_OF(at, struct admin_request, link));
+    free(admin);
+}

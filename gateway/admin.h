@@ -1,0 +1,24 @@
+/*
+ * The admin listener: /metrics, /healthz, /readyz, /config, /fleet, /exchanges, on an address of
+ * its own that clients never reach. GET only, HTTP/1.1 and h2c.
+ *
+ * Control thread. /exchanges asks every worker by letter and waits for the answers without
+ * blocking.
+ */
+#ifndef SLUICE_ADMIN_H
+#define SLUICE_ADMIN_H
+
+#include "gateway/control.h"
+
+struct admin;
+
+extern const struct directive_set admin_set;
+
+/* Opens it where the configuration has one; else *ret_admin only serves collectors. False and a
+ * complaint when the address cannot be had. The address is read once: changing it needs a restart.
+ */
+bool admin_open(struct control *control, struct conf *conf, struct admin **ret_admin,
+                struct buf *errors);
+void admin_free(struct admin *admin); /* NULL is fine */
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * The control thread: boots the process, watches signals and the configuration's file, reloads,
+ * probes, writes the access log, drains.
+ */
+#ifndef SLUICE_CONTROL_H
+#define SLUICE_CONTROL_H
+
+#include "conf/conf.h"
+#include "routing/fleet.h"
+
+/* Every directive of the program, NULL-terminated. */
+extern const struct directive_set *const all_directives[];
+
+/* Runs the gateway in the foreground until it has drained; returns the exit code. */
+int control_run(const char *path);
+
+/* For the admin listener. Control thread. */
+struct control;
+struct worker *control_worker(struct control *control);
+unsigned control_worker_count(const struct control *control);
+struct worker *control_worker_at(struct control *control,
+                                 unsigned index); /* the threads that serve clients */
+const struct conf *control_conf(const struct control *control);
+struct fleet *control_fleet(struct control *control);
+bool control_is_ready(
+    const struct control *control); /* listeners accept, a configuration is live, not draining */
+
+#endif

@@ -1,0 +1,130 @@
+/*
+ * sluice: argv to exit code. Each subcommand is a row.
+ */
+#include "gateway/control.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct command {
+    const char *name;
+    const char *arguments;
+    const char *help;
+    int least, most; /* arguments */
+    int (*run)(char **arguments);
+};
+
+static void print_buf(struct buf *buf, FILE *to)
+{
+    struct slice text = buf_join(buf);
+
+    fwrite(text.at, 1, text.len, to);
+    buf_release(buf);
+}
+
+static struct conf *load(const char *path)
+{
+    struct buf errors;
+    struct conf *conf;
+
+    buf_init(&errors, 1 << 20);
+    conf = conf_load(path, all_directives, &errors);
+    print_buf(&errors, stderr);
+    return conf;
+}
+
+static int run_run(char **arguments)
+{
+    if (strcmp(arguments[0], "-c") != 0) {
+        fprintf(stderr, "usage: sluice run -c FILE\n");
+        return 2;
+    }
+    return control_run(arguments[1]);
+}
+
+static int run_check(char **arguments)
+{
+    struct conf *conf = load(arguments[0]);
+
+    if (!conf)
+        return 1;
+    conf_unref(conf);
+    printf("%s: ok\n", arguments[0]);
+    return 0;
+}
+
+/* As diff(1): 0 the same, 1 different, 2 trouble. */
+static int run_diff(char **arguments)
+{
+    struct conf *a = load(arguments[0]);
+    struct conf *b = load(arguments[1]);
+    struct buf out;
+    int code = 2;
+
+    buf_init(&out, SIZE_MAX);
+    if (a && b)
+        code = conf_print_diff(a, b, &out) ? 1 : 0;
+    print_buf(&out, stdout);
+    conf_unref(a);
+    conf_unref(b);
+    return code;
+}
+
+static int run_schema(char **arguments)
+{
+    struct buf out;
+
+    (void)arguments;
+    buf_init(&out, SIZE_MAX);
+    conf_print_schema(all_directives, &out);
+    print_buf(&out, stdout);
+    return 0;
+}
+
+static int run_reference(char **arguments)
+{
+    struct buf out;
+
+    (void)arguments;
+    buf_init(&out, SIZE_MAX);
+    conf_print_reference(all_directives, &out);
+    print_buf(&out, stdout);
+    return 0;
+}
+
+static int run_version(char **arguments)
+{
+    (void)arguments;
+    printf("sluice " SLUICE_VERSION "\n");
+    return 0;
+}
+
+static const struct command commands[] = {
+    { "run", "-c FILE", "Runs the gateway in the foreground.", 2, 2, run_run },
+    { "check", "FILE", "Says what is wrong with a configuration; exit code 0: nothing.", 1, 1,
+      run_check },
+    { "diff", "A B", "Says in which directives two configurations differ.", 2, 2, run_diff },
+    { "schema", "", "Prints the JSON Schema of the configuration.", 0, 0, run_schema },
+    { "reference", "", "Prints every directive, as Markdown.", 0, 0, run_reference },
+    { "version", "", "Prints the version.", 0, 0, run_version },
+};
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: sluice COMMAND ...\n");
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        fprintf(stderr, "  %-9s %-8s  %s\n", commands[i].name, commands[i].arguments,
+                commands[i].help);
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    for (size_t i = 0; argc > 1 && i < ARRAY_LEN(commands); i++)
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            if (argc - 2 < commands[i].least || argc - 2 > commands[i].most)
+                return usage();
+            return commands[i].run(argv + 2);
+        }
+    return usage();
+}

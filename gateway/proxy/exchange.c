@@ -1,0 +1,248 @@
+/*
+ * The engine of exchanges: begins them, wakes them, moves them step by step, watches their
+ * deadlines.
+ */
+#include "gateway/proxy/exchange.h"
+
+#include "gateway/base/clock.h"
+#include "gateway/base/metric.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#define EXCHANGE_MAGIC 0x65786368
+
+/* An exchange that moves more often than this in one turn runs in a circle. */
+#define EXCHANGE_MOVES_MAX 64
+
+/* On top of what the codec gave the stream's arena: answers' heads, names, ids. */
+#define EXCHANGE_ARENA_BYTES (1024 * 1024)
+
+static void exchange_run(struct exchange *x);
+
+/* ---- a worker's exchanges ---- */
+
+struct exchanges *exchanges_new(struct worker *worker)
+{
+    struct exchanges *exchanges = xcalloc(1, sizeof(*exchanges));
+
+    exchanges->worker = worker;
+    exchanges->tally = tally_new(worker->metrics);
+    room_init(&exchanges->room, worker);
+    list_init(&exchanges->active);
+    CHECK(getrandom(&exchanges->random, sizeof(exchanges->random), 0) ==
+          (ssize_t)sizeof(exchanges->random));
+    return exchanges;
+}
+
+void exchanges_free(struct exchanges *exchanges)
+{
+    if (!exchanges)
+        return;
+    CHECK(list_is_empty(&exchanges->active));
+    room_release(&exchanges->room);
+    tally_free(exchanges->tally);
+    free(exchanges);
+}
+
+/* splitmix64 (S. Vigna, public domain reference): spreads well, costs nothing. */
+uint64_t exchange_random(struct exchanges *exchanges)
+{
+    uint64_t z = exchanges->random += 0x9e3779b97f4a7c15ull;
+
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+    return z ^ z >> 31;
+}
+
+/* ---- waking and moving ---- */
+
+void exchange_wake(struct exchange *x)
+{
+    worker_defer(x->worker, WORKER_WAKE, &x->wake);
+}
+
+static void exchange_on_wake(struct defer *defer)
+{
+    exchange_run(CONTAINER_OF(defer, struct exchange, wake));
+}
+
+static void exchange_on_client_event(struct stream *stream, void *user)
+{
+    (void)stream;
+    exchange_wake(CAST(struct exchange, user, EXCHANGE_MAGIC));
+}
+
+static const struct stream_events exchange_client_events = { .on_event = exchange_on_client_event };
+
+/* The client left, or its connection broke, before the exchange was over. */
+static bool exchange_lost_client(const struct exchange *x)
+{
+    return (x->client->closed || x->client->peer_gone) && x->step != &step_finish;
+}
+
+/* The one loop that moves exchanges, and the only place that writes x->step. */
+static void exchange_run(struct exchange *x)
+{
+    const struct step *next;
+
+    if (exchange_lost_client(x)) {
+        const struct reason *reason = x->client->reason;
+
+        x->reason = x->reason                          ? x->reason
+                    : reason && reason != &reason_done ? reason
+                                                       : &reason_client_gone;
+        x->step = &step_finish;
+    }
+    for (int moves = 0; (next = x->step->run(x)); moves++) {
+        CHECK(moves < EXCHANGE_MOVES_MAX);
+        x->step = next;
+    }
+}
+
+static void exchange_subject(const struct log_subject *subject, char *text, size_t size)
+{
+    const struct exchange *x = CONTAINER_OF(subject, struct exchange, subject);
+
+    snprintf(text, size, "exchange %.*s client %.*s%s%s", SLICE_ARGS(x->filter.request_id),
+             SLICE_ARGS(x->peer->peer.address), x->endpoint ? " endpoint " : "",
+             x->endpoint ? x->endpoint->name : "");
+}
+
+/* ---- deadlines ---- */
+
+struct due {
+    uint64_t at_us;
+    const struct reason *reason;
+};
+
+static void due_add(struct due *due, uint64_t from_us, uint64_t after_ms,
+                    const struct reason *reason)
+{
+    uint64_t at_us = from_us + after_ms * CLOCK_US_PER_MS;
+
+    if (from_us > 0 && at_us < due->at_us)
+        *due = (struct due){ at_us, reason };
+}
+
+/* A second for each 16 KB on top of the listener's time: half of what a slow modem gives. */
+#define BODY_BYTES_PER_S (16 * 1024)
+
+static struct due exchange_due(const struct exchange *x)
+{
+    const struct timeouts_conf *timeouts = x->version ? x->version->pool->conf->timeouts : NULL;
+    struct due due = { UINT64_MAX, NULL };
+
+    if (x->step == &step_body)
+        due_add(&due, x->begun_us,
+                x->peer->server->listener->timeouts->body +
+                    x->client->in_bytes * 1000 / BODY_BYTES_PER_S,
+                &reason_body_timeout);
+    if (!timeouts || x->step == &step_reply || x->step == &step_finish)
+        return due;
+    due_add(&due, x->begun_us, timeouts->total, &reason_total_timeout);
+    if (x->step == &step_route)
+        due_add(&due, x->body_us, timeouts->queue, &reason_queue_timeout);
+    else if (x->prompt.stream && !x->first_content_us)
+        due_add(&due, x->sent_us, timeouts->first_token, &reason_first_token_timeout);
+    else if (x->prompt.stream && !x->reader.terminal_seen)
+        due_add(&due, x->last_content_us, timeouts->idle, &reason_idle_timeout);
+    return due;
+}
+
+void exchange_arm(struct exchange *x)
+{
+    struct due due = exchange_due(x);
+
+    if (due.reason && (!timer_is_set(&x->deadline) || due.at_us < x->deadline.deadline_us))
+        timer_set(&x->worker->timers, &x->deadline, due.at_us);
+}
+
+static void exchange_on_deadline(struct timer *timer)
+{
+    struct exchange *x = CONTAINER_OF(timer, struct exchange, deadline);
+    struct due due = exchange_due(x);
+
+    if (!due.reason || due.at_us > x->worker->now_us) {
+        exchange_arm(x);
+        return;
+    }
+    x->step = x->committed ? &step_relay : x->step; /* the relay says it in the stream */
+    if (x->attempt.origin && !x->attempt.reason && due.reason->retry != REASON_RETRY_NEVER)
+        x->attempt.reason = due.reason;
+    else
+        x->reason = x->reason ? x->reason : due.reason;
+    exchange_wake(x);
+}
+
+/* ---- beginning and ending ---- */
+
+void exchange_start(struct client *client, struct stream *stream)
+{
+    struct worker *worker = client->conn->transport.worker;
+    struct exchanges *exchanges = worker->exchanges;
+    struct exchange *x;
+
+    stream->arena->limit_bytes += EXCHANGE_ARENA_BYTES;
+    x = arena_zalloc(stream->arena, sizeof(*x));
+    MAGIC_SET(x, EXCHANGE_MAGIC);
+    x->subject.print = exchange_subject;
+    x->worker = worker;
+    x->peer = client;
+    x->client = stream;
+    x->arena = stream->arena;
+    x->step = &step_head;
+    x->begun_us = worker->now_us;
+    x->begun_wall_us = worker->wall_us;
+    x->body_replayable = true;
+    buf_init(&x->body, SIZE_MAX);
+    buf_init(&x->sent, SIZE_MAX);
+    buf_init(&x->ready, SIZE_MAX);
+    defer_init(&x->wake, exchange_on_wake);
+    timer_init(&x->deadline, exchange_on_deadline);
+    list_init(&x->room_link);
+    list_push(&exchanges->active, &x->link);
+    exchanges->count++;
+    metric_add(worker->metrics, METRIC_ID_exchanges_started, 1);
+    metric_add(worker->metrics, METRIC_ID_exchanges_active, 1);
+    stream->events = &exchange_client_events;
+    stream->user = x;
+    exchange_wake(x);
+}
+
+const struct step *exchange_fail(struct exchange *x, const struct reason *reason)
+{
+    x->reason = x->reason ? x->reason : reason;
+    return x->reason->status > 0 && !x->committed ? &step_reply : &step_finish;
+}
+
+void exchange_print(const struct exchange *x, struct buf *out)
+{
+    uint64_t now_us = x->worker->now_us;
+
+    buf_printf(
+        out,
+        "%.*s step %s age_ms %llu client %.*s %.*s %.*s model %s pool %s endpoint %s tries %u "
+        "body_bytes %zu in_bytes %llu out_bytes %llu ready_bytes %zu committed %d\n",
+        SLICE_ARGS(x->filter.request_id), x->step->name,
+        (unsigned long long)((now_us - x->begun_us) / CLOCK_US_PER_MS),
+        SLICE_ARGS(x->peer->peer.address), SLICE_ARGS(x->client->head->method), SLICE_ARGS(x->path),
+        x->model ? x->model->name : "-", x->version ? x->version->pool->name : "-",
+        x->endpoint ? x->endpoint->name : "-", x->tries, x->body.len,
+        (unsigned long long)x->client->in_bytes, (unsigned long long)x->client->out_bytes,
+        x->ready.len, x->committed);
+}
+
+void exchanges_print(const struct worker *worker, size_t max, struct buf *out)
+{
+    struct list *active = &worker->exchanges->active;
+    size_t n = 0;
+
+    LIST_FOREACH (at, active)
+        if (n++ < max)
+            exchange_print(CONTAINER_OF(at, struct exchange, link), out);
+    if (n > max)
+        buf_printf(out, "worker %u: %zu more\n", worker->index, n - max);
+}

@@ -1,0 +1,20 @@
+/*
+ * A worker's exchanges, as those see them who only make, print and free them.
+ */
+#ifndef SLUICE_PROXY_EXCHANGES_H
+#define SLUICE_PROXY_EXCHANGES_H
+
+#include "gateway/base/buf.h"
+#include "gateway/io/worker.h"
+
+struct exchanges;
+
+struct exchanges *exchanges_new(struct worker *worker);
+/* All of them must be over. NULL is fine. */
+void exchanges_free(struct exchanges *exchanges);
+
+/* A line for each that is under way, `max` at most, then how many more there are. The worker's
+ * thread. */
+void exchanges_print(const struct worker *worker, size_t max, struct buf *out);
+
+#endif

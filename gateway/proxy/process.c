@@ -1,0 +1,34 @@
+/*
+ * The directives of the whole process.
+ */
+#include "gateway/proxy/process.h"
+
+static const char *const log_levels[] = { "error", "warn", "info", "debug", NULL };
+
+static const struct directive process_rows[] = {
+    DIRECTIVE_NUMBER(
+        struct process_conf, workers, "0", 0, 1024,
+        "Worker threads; 0: one for each processor the process may use. Needs a restart."),
+    DIRECTIVE_DURATION(struct process_conf, drain_timeout, "5s", 0, 3600e3,
+                       "How long exchanges under way may go on after SIGTERM."),
+    DIRECTIVE_SIZE(struct process_conf, memory, "2GB", 1 << 20, 1e13,
+                   "Bytes of bodies held at a time in the whole process; past it requests are "
+                   "refused with 503."),
+    DIRECTIVE_NUMBER(
+        struct process_conf, prefix_seed, "0", 0, 1.8e19,
+        "Seed of block keys, to be the same on gateways that share an index; 0: random."),
+    DIRECTIVE_TEXT(struct process_conf, tenant_header, NULL,
+                   "Header in which a trusted peer names the tenant."),
+    DIRECTIVE_TEXT(struct process_conf, access_log, "stdout",
+                   "Where the JSON line of each exchange goes: a path, stdout or off."),
+    DIRECTIVE_WORD(struct process_conf, log_level, "info", log_levels,
+                   "What is logged to standard error."),
+};
+
+const struct directive_set process_set = {
+    .shape = DIRECTIVE_ROOT,
+    .help = "The process.",
+    .rows = process_rows,
+    .count = ARRAY_LEN(process_rows),
+    .size = sizeof(struct process_conf),
+};

@@ -1,0 +1,68 @@
+/*
+ * Leaving an endpoint, and whether another one is tried.
+ */
+#include "gateway/base/metric.h"
+#include "gateway/proxy/exchange.h"
+#include "routing/router.h"
+
+#include <stdatomic.h>
+
+/* Ends that say nothing about the endpoint: nobody wanted the answer any more, or there was no
+ * time. */
+static bool is_no_verdict(const struct reason *reason)
+{
+    return reason->retry == REASON_RETRY_NEVER && reason != &reason_done;
+}
+
+static void count_abort(struct exchange *x)
+{
+    struct slice pool = slice_str(x->version->pool->name);
+
+    metric_series_add(metric_series(x->worker->metrics, METRIC_ID_aborts, &pool), 1);
+}
+
+void exchange_leave_endpoint(struct exchange *x, const struct reason *reason)
+{
+    bool was_sent = x->attempt.stream != NULL;
+
+    if (!x->counted)
+        return;
+    if (was_sent && !x->attempt.stream->closed && is_no_verdict(reason))
+        count_abort(x);
+    attempt_release(&x->attempt, reason);
+    atomic_fetch_sub_explicit(&x->endpoint->state->inflight, 1, memory_order_relaxed);
+    x->counted = false;
+    tally_attempt(x->worker->exchanges->tally, x, reason);
+    room_made(&x->worker->exchanges->room, x);
+    if (!is_no_verdict(reason))
+        health_report(x->endpoint, x->version->pool->conf->health, x->worker->metrics,
+                      x->worker->now_us, reason != &reason_done);
+}
+
+static bool may_retry(const struct exchange *x, const struct reason *reason)
+{
+    const struct pool *pool = x->version->pool;
+
+    return reason->retry != REASON_RETRY_NEVER && !x->committed && x->body_replayable &&
+           x->tries < pool->conf->retry->attempts && x->tries < pool->count &&
+           x->filter.pin.len == 0;
+}
+
+const struct step *exchange_retry(struct exchange *x, const struct reason *reason)
+{
+    struct slice pool = slice_str(x->version->pool->name);
+
+    if (!may_retry(x, reason))
+        return NULL;
+    if (!router_take_retry(x->version->pool)) {
+        metric_series_add(metric_series(x->worker->metrics, METRIC_ID_retries_refused, &pool), 1);
+        return NULL;
+    }
+    log_warn(&x->subject, "%s, trying another", reason->text);
+    metric_series_add(metric_series(x->worker->metrics, METRIC_ID_retries, &pool), 1);
+    exchange_leave_endpoint(x, reason);
+    usage_reader_release(&x->reader);
+    x->reading = false;
+    buf_release(&x->ready);
+    return &step_route;
+}

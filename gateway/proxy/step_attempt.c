@@ -1,0 +1,129 @@
+/*
+ * Step 6, attempt: the request is sent to the chosen endpoint, until its answer begins or it fails.
+ */
+#include "gateway/base/clock.h"
+#include "gateway/base/metric.h"
+#include "gateway/proxy/exchange.h"
+
+#include <stdatomic.h>
+
+/* Fields the endpoint gets from us, or not at all. */
+static bool is_replaced(const struct exchange *x, const struct field *field)
+{
+    switch (field->id) {
+    case FIELD_accept_encoding: /* what is read must come readable (J-09) */
+        return x->inspected;
+    case FIELD_authorization:
+        return x->version->pool->authorization != NULL;
+    case FIELD_x_sluice_class:
+    case FIELD_x_sluice_endpoint:
+    case FIELD_x_sluice_explain:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* The client's request as this endpoint is to get it. */
+static struct message *make_request(struct exchange *x)
+{
+    const struct message *from = x->client->head;
+    const struct origin *origin = x->endpoint->origin;
+    struct message *to = arena_zalloc(x->arena, sizeof(*to));
+
+    message_init(to, x->arena);
+    to->method = from->method;
+    to->scheme = origin->scheme;
+    to->authority = slice_str(origin->authority);
+    to->path = from->path;
+    if (origin->prefix[0])
+        to->path = arena_printf(x->arena, "%s%.*s", origin->prefix, SLICE_ARGS(from->path));
+    to->has_body = from->has_body;
+    to->length = x->body_complete ? x->sent.len : from->length;
+    to->fields = arena_alloc(x->arena, (from->count + 1) * sizeof(*to->fields));
+    to->capacity = from->count + 1;
+    for (uint32_t i = 0; i < from->count; i++)
+        if (!is_replaced(x, &from->fields[i]))
+            to->fields[to->count++] = from->fields[i];
+    if (x->version->pool->authorization)
+        message_put(to, FIELD_authorization, slice_str(x->version->pool->authorization));
+    return to;
+}
+
+static void on_event(struct attempt *attempt)
+{
+    exchange_wake(CONTAINER_OF(attempt, struct exchange, attempt));
+}
+
+static void start(struct exchange *x)
+{
+    uint64_t now_us = x->worker->now_us;
+
+    if (x->tries == 0)
+        metric_observe(x->worker->metrics, METRIC_ID_overhead_seconds,
+                       (double)(now_us - x->body_us) / CLOCK_US_PER_S);
+    x->tried[x->tries++] = x->endpoint;
+    atomic_fetch_add_explicit(&x->endpoint->state->inflight, 1, memory_order_relaxed);
+    x->counted = true;
+    x->sent_us = now_us;
+    x->request = make_request(x);
+    attempt_start(&x->attempt, x->worker, x->endpoint->origin, x->arena, x->request, &x->sent,
+                  x->body_complete, on_event);
+    exchange_arm(x);
+}
+
+/* A body that streams through: what has come since goes on, and is kept while that is little. */
+void exchange_push_body(struct exchange *x)
+{
+    struct stream *from = x->client, *to = x->attempt.stream;
+
+    if (x->body_complete || !to || to->closed || to->out.len >= STREAM_OUT_HIGH)
+        return;
+    if (x->sent.len + from->in.len > EXCHANGE_KEEP_BYTES)
+        x->body_replayable = false;
+    if (x->body_replayable)
+        buf_share(&x->sent, &from->in);
+    if (!buf_is_empty(&from->in)) {
+        buf_move(&to->out, &from->in, from->in.len);
+        stream_send(to);
+    }
+    if (from->in_ended) {
+        x->body_complete = true;
+        stream_send_end(to, from->in_trailers);
+    } else {
+        stream_took(from);
+    }
+}
+
+/* Statuses that another endpoint may well not give: it is broken, starting, or has no room. */
+static bool is_retryable(unsigned status)
+{
+    return status == 500 || (status >= 502 && status <= 504) || status == 429;
+}
+
+static const struct step *run(struct exchange *x)
+{
+    struct attempt *attempt = &x->attempt;
+    const struct step *retry;
+
+    if (x->reason)
+        return exchange_fail(x, x->reason);
+    if (!attempt_is_active(attempt)) {
+        start(x);
+        return NULL;
+    }
+    attempt_advance(attempt);
+    exchange_push_body(x);
+    if (attempt->stream && attempt->stream->head) {
+        if (is_retryable(attempt->stream->head->status) &&
+            (retry = exchange_retry(x, &reason_endpoint_status)))
+            return retry;
+        return &step_relay;
+    }
+    if (!attempt->reason)
+        return NULL;
+    retry = exchange_retry(x, attempt->reason);
+    return retry ? retry : exchange_fail(x, attempt->reason);
+}
+
+const struct step step_attempt = { "attempt", run };

@@ -1,0 +1,45 @@
+/*
+ * Step 4, prompt: what the body asks for, and the model that is meant.
+ */
+#include "gateway/proxy/exchange.h"
+
+static const struct reason *read_prompt(struct exchange *x)
+{
+    struct slice type = message_value(x->client->head, FIELD_content_type);
+
+    return prompt_parse(x->dialect, buf_join(&x->body), type, x->peer->peer.trusted, x->arena,
+                        &x->prompt, &x->param);
+}
+
+/* A request that names no model goes where there is only one to go to. */
+static const struct model *only_model(const struct fleet *fleet)
+{
+    if (fleet->catch_all)
+        return fleet->catch_all;
+    return fleet->model_count == 1 ? &fleet->models[0] : NULL;
+}
+
+static const struct reason *find_model(struct exchange *x)
+{
+    struct slice name = x->prompt.model;
+
+    x->model = name.len > 0 ? fleet_model(x->fleet, name) : only_model(x->fleet);
+    if (x->model)
+        return NULL;
+    x->param = SLICE("model");
+    if (name.len == 0)
+        return &reason_no_model;
+    x->message = arena_printf(x->arena, "The model `%.*s` does not exist", SLICE_ARGS(name));
+    return &reason_model_not_found;
+}
+
+static const struct step *run(struct exchange *x)
+{
+    const struct reason *reason = x->inspected ? read_prompt(x) : NULL;
+
+    if (!reason)
+        reason = find_model(x);
+    return reason ? exchange_fail(x, reason) : &step_route;
+}
+
+const struct step step_prompt = { "prompt", run };

@@ -1,0 +1,72 @@
+/*
+ * Step 8, reply: an answer of the gateway's own, an error in the client's dialect most of the time.
+ */
+#include "gateway/proxy/exchange.h"
+#include "gateway/proxy/own.h"
+
+/* When it may be worth asking again: queues and restarts are a matter of seconds. */
+#define RETRY_AFTER_S "1"
+
+static struct message *make_head(struct exchange *x, unsigned status, const char *media,
+                                 size_t length)
+{
+    struct message *head = arena_zalloc(x->arena, sizeof(*head));
+
+    message_init(head, x->arena);
+    head->status = (uint16_t)status;
+    head->has_body = true;
+    head->length = length;
+    message_put(head, FIELD_content_type, slice_str(media));
+    if (status == 503 || status == 429)
+        message_put(head, FIELD_retry_after, SLICE(RETRY_AFTER_S));
+    if (status == 405)
+        message_put_other(head, SLICE("allow"), SLICE("POST, GET"));
+    if (x->filter.request_id.len > 0)
+        message_put(head, FIELD_x_request_id, x->filter.request_id);
+    return head;
+}
+
+static void send_answer(struct exchange *x, unsigned status, const char *media, struct buf *body)
+{
+    struct stream *client = x->client;
+
+    x->status = (uint16_t)status;
+    x->committed = true;
+    stream_send_head(client, make_head(x, status, media, body->len));
+    buf_move(&client->out, body, body->len);
+    stream_send(client);
+    stream_send_end(client, NULL);
+}
+
+static void send_error(struct exchange *x, const struct reason *reason)
+{
+    const struct dialect_type *dialect = x->dialect ? x->dialect : dialect_for_errors(x->path);
+    struct buf body;
+
+    buf_init(&body, SIZE_MAX);
+    dialect->error(&body, reason, x->message, x->param);
+    send_answer(x, reason->status, dialect->error_media, &body);
+    buf_release(&body);
+}
+
+static const struct step *run(struct exchange *x)
+{
+    struct buf body;
+
+    exchange_leave_endpoint(x, x->reason ? x->reason : &reason_done);
+    buf_init(&body, SIZE_MAX);
+    if (!x->reason) {
+        const struct reason *reason = own_answer(x->fleet, x->path, &body);
+
+        if (!reason)
+            send_answer(x, 200, "application/json", &body);
+        x->param = reason ? SLICE("model") : x->param;
+        x->reason = reason ? reason : &reason_done;
+    }
+    if (!x->committed)
+        send_error(x, x->reason);
+    buf_release(&body);
+    return &step_finish;
+}
+
+const struct step step_reply = { "reply", run };

@@ -1,0 +1,74 @@
+/*
+ * Step 5, route: the model's version, and an endpoint of its pool; or waiting until one has room.
+ */
+#include "gateway/proxy/exchange.h"
+
+#include "routing/router.h"
+
+static const struct reason *choose_version(struct exchange *x)
+{
+    x->version = router_version(x->model, x->client->head, exchange_random(x->worker->exchanges));
+    if (!x->version)
+        return &reason_no_endpoint;
+    if (x->model != x->fleet->catch_all && !engine_allows(x->version->pool->engine, x->path))
+        return &reason_not_found;
+    router_pay_budget(x->version->pool);
+    return NULL;
+}
+
+/* The body as the version's engine is to get it. */
+static void splice_body(struct exchange *x)
+{
+    struct slice name = x->version->model;
+
+    if (slice_eq(name, x->prompt.model))
+        name = slice_of(NULL, 0);
+    x->usage_added = x->inspected && prompt_wants_usage_added(&x->prompt);
+    if (x->inspected && x->body.len > 0 && (name.len > 0 || x->usage_added))
+        prompt_splice(&x->prompt, &x->body, name, x->usage_added, &x->sent);
+    else
+        buf_share(&x->sent, &x->body);
+}
+
+static const struct step *choose_endpoint(struct exchange *x)
+{
+    struct decide_call call = {
+        .pool = x->version->pool,
+        .now_us = x->worker->now_us,
+        .tried = x->tried,
+        .tried_count = x->tries,
+        .pin = x->filter.pin,
+    };
+    struct room *room = &x->worker->exchanges->room;
+    enum decide_outcome outcome = DECIDE_WAIT;
+
+    if (!room_has_others_first(room, x))
+        outcome = decide(&call, &x->endpoint, &x->choice);
+    if (outcome == DECIDE_WAIT)
+        room_wait(room, x);
+    else
+        room_leave(x);
+    if (outcome == DECIDE_NONE)
+        return exchange_fail(x, &reason_no_endpoint);
+    if (outcome == DECIDE_CHOSEN)
+        return &step_attempt;
+    exchange_arm(x);
+    return NULL;
+}
+
+static const struct step *run(struct exchange *x)
+{
+    const struct reason *reason = x->reason;
+
+    if (!reason && !x->version) {
+        reason = choose_version(x);
+        if (!reason)
+            splice_body(x);
+    }
+    if (!reason)
+        return choose_endpoint(x);
+    room_leave(x);
+    return exchange_fail(x, reason);
+}
+
+const struct step step_route = { "route", run };

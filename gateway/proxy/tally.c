@@ -1,0 +1,167 @@
+/*
+ * Metrics of exchanges. The series of a version and outcome are found once a fleet and then kept by
+ * index.
+ */
+#include "gateway/proxy/tally.h"
+
+#include "gateway/base/clock.h"
+#include "gateway/proxy/exchange.h"
+
+#include <stdlib.h>
+
+enum outcome { OUTCOME_OK, OUTCOME_CLIENT_ERROR, OUTCOME_ERROR, OUTCOME_CANCELLED, OUTCOMES };
+
+static const char *const outcome_names[OUTCOMES] = { "ok", "client_error", "error", "cancelled" };
+
+enum token_type { TOKENS_INPUT, TOKENS_CACHED, TOKENS_OUTPUT, TOKEN_TYPES };
+
+static const char *const token_names[TOKEN_TYPES] = { "input", "cached", "output" };
+
+struct tally_row { /* one version and outcome */
+    struct metric_series *requests, *seconds, *first_token, *inter_token;
+};
+
+struct tally_version {
+    struct tally_row rows[OUTCOMES];
+    struct metric_series *tokens[TOKEN_TYPES], *usage_missing, *attempts_done;
+};
+
+struct tally {
+    struct metric_shard *metrics;
+    struct metric_series *finished_done;
+    uint64_t fleet_number; /* whose versions these are */
+    struct tally_version *versions;
+    uint32_t count;
+};
+
+struct tally *tally_new(struct metric_shard *metrics)
+{
+    struct tally *tally = xcalloc(1, sizeof(*tally));
+    struct slice done = slice_str(reason_done.name);
+
+    tally->metrics = metrics;
+    tally->finished_done = metric_series(metrics, METRIC_ID_exchanges_finished, &done);
+    return tally;
+}
+
+void tally_free(struct tally *tally)
+{
+    if (tally)
+        free(tally->versions);
+    free(tally);
+}
+
+void tally_gap(struct tally_gaps *gaps, uint64_t gap_us)
+{
+    double gap_s = (double)gap_us / CLOCK_US_PER_S;
+
+    gaps->counts[metric_bucket(METRIC_ID_inter_token_seconds, gap_s)]++;
+    gaps->sum_s += gap_s;
+}
+
+static enum outcome outcome_of(const struct exchange *x)
+{
+    if (x->reason == &reason_client_gone || x->reason == &reason_client_stalled)
+        return OUTCOME_CANCELLED;
+    if (x->status >= 400 && x->status < 500)
+        return OUTCOME_CLIENT_ERROR;
+    return x->reason == &reason_done ? OUTCOME_OK : OUTCOME_ERROR;
+}
+
+static struct tally_version *tally_version(struct tally *tally, const struct exchange *x)
+{
+    if (tally->fleet_number != x->fleet->number) {
+        free(tally->versions);
+        tally->versions = xcalloc(x->fleet->version_count, sizeof(*tally->versions));
+        tally->count = x->fleet->version_count;
+        tally->fleet_number = x->fleet->number;
+    }
+    CHECK(x->version->index < tally->count);
+    return &tally->versions[x->version->index];
+}
+
+static struct metric_series *series_of(struct tally *tally, struct metric_series **kept,
+                                       enum metric_id id, const struct exchange *x,
+                                       const char *last)
+{
+    if (!*kept) {
+        struct slice labels[] = { slice_str(x->model->name), slice_str(x->version->pool->name),
+                                  slice_str(last) };
+
+        *kept = metric_series(tally->metrics, id, labels);
+    }
+    return *kept;
+}
+
+static void tally_tokens(struct tally *tally, struct tally_version *version,
+                         const struct exchange *x)
+{
+    const struct answer_usage *usage = &x->reader.usage;
+    const uint64_t counts[TOKEN_TYPES] = { usage->prompt, usage->cached, usage->completion };
+
+    if (!x->reading || x->reader.form == USAGE_FORM_OPAQUE)
+        return;
+    if (!(usage->known & (ANSWER_USAGE_PROMPT | ANSWER_USAGE_COMPLETION))) {
+        metric_series_add(
+            series_of(tally, &version->usage_missing, METRIC_ID_usage_missing, x, NULL), 1);
+        return;
+    }
+    for (int i = 0; i < TOKEN_TYPES; i++)
+        if (counts[i] > 0)
+            metric_series_add(
+                series_of(tally, &version->tokens[i], METRIC_ID_tokens, x, token_names[i]),
+                (int64_t)counts[i]);
+}
+
+static double seconds(uint64_t from_us, uint64_t to_us)
+{
+    return (double)(to_us - from_us) / CLOCK_US_PER_S;
+}
+
+static void tally_routed(struct tally *tally, const struct exchange *x, uint64_t now_us)
+{
+    struct tally_version *version = tally_version(tally, x);
+    enum outcome outcome = outcome_of(x);
+    struct tally_row *row = &version->rows[outcome];
+    const char *name = outcome_names[outcome];
+
+    metric_series_add(series_of(tally, &row->requests, METRIC_ID_requests, x, name), 1);
+    metric_series_observe(series_of(tally, &row->seconds, METRIC_ID_request_seconds, x, name),
+                          seconds(x->begun_us, now_us));
+    if (x->first_content_us && x->answer_streamed)
+        metric_series_observe(
+            series_of(tally, &row->first_token, METRIC_ID_first_token_seconds, x, name),
+            seconds(x->begun_us, x->first_content_us));
+    if (x->gaps)
+        metric_series_merge(
+            series_of(tally, &row->inter_token, METRIC_ID_inter_token_seconds, x, name),
+            x->gaps->counts, x->gaps->sum_s);
+    tally_tokens(tally, version, x);
+}
+
+void tally_exchange(struct tally *tally, const struct exchange *x, uint64_t now_us)
+{
+    struct slice reason = slice_str(x->reason->name);
+
+    metric_add(tally->metrics, METRIC_ID_exchanges_active, -1);
+    if (x->reason == &reason_done)
+        metric_series_add(tally->finished_done, 1);
+    else
+        metric_series_add(metric_series(tally->metrics, METRIC_ID_exchanges_finished, &reason), 1);
+    if (x->version)
+        tally_routed(tally, x, now_us);
+}
+
+void tally_attempt(struct tally *tally, const struct exchange *x, const struct reason *reason)
+{
+    struct slice labels[] = { slice_str(x->version->pool->name), slice_str(reason->name) };
+    struct tally_version *version = tally_version(tally, x);
+
+    if (reason != &reason_done) {
+        metric_series_add(metric_series(tally->metrics, METRIC_ID_attempts, labels), 1);
+        return;
+    }
+    if (!version->attempts_done)
+        version->attempts_done = metric_series(tally->metrics, METRIC_ID_attempts, labels);
+    metric_series_add(version->attempts_done, 1);
+}
