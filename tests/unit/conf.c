@@ -110,8 +110,8 @@ static void every_type_reaches_its_field(void **state)
 
 static void an_empty_file_is_all_defaults(void **state)
 {
-    static const char *const empties[] = { "", "\n", "# nothing\n", "---\n", "---\n...\n", "{}",
-                                           "~", "\xef\xbb\xbf" };
+    static const char *const empties[] = { "",           "\n", "# nothing\n", "---\n",
+                                           "---\n...\n", "{}", "~",           "\xef\xbb\xbf" };
     (void)state;
 
     for (size_t i = 0; i < ARRAY_LEN(empties); i++) {
@@ -175,8 +175,7 @@ static void each_mistake_is_named_with_its_place(void **state)
         { "workers: 1\nworkers: 2\n", "t.yaml:2:1: `workers` is given twice, first at 1:1\n" },
         { "hold: { queue: 1, queu: 2 }\n", "t.yaml:1:19: unknown key `queu`\n" },
         { "hold: { quue: 1 }\n", "t.yaml:1:9: unknown key `quue`; did you mean `queue`?\n" },
-        { "hold: { <<: {} }\n",
-          "t.yaml:1:9: `<<` is not part of YAML 1.2; write the keys out\n" },
+        { "hold: { <<: {} }\n", "t.yaml:1:9: `<<` is not part of YAML 1.2; write the keys out\n" },
         { "admin:\n  open: on\n", "t.yaml:2:3: `address` is missing\n" },
         { "pools:\n  - name: a\n", "t.yaml:2:5: `endpoints` is missing\n" },
         { "? [ a ]\n: b\n", "t.yaml:1:3: a key must be a text, not a list or mapping\n" },
@@ -203,8 +202,8 @@ static void each_mistake_is_named_with_its_place(void **state)
         { "drain_timeout: 2h\n",
           "t.yaml:1:16: `2h` is out of bounds: `drain_timeout` is at most 1h\n" },
         { "buffer: 1KiB\n", "t.yaml:1:9: `1KiB` is out of bounds: `buffer` is at least 4KiB\n" },
-        { "tenant_header: 'x tenant'\n",
-          "t.yaml:1:16: `x tenant` is no value of `tenant_header`, which takes the name of a header\n" },
+        { "tenant_header: 'x tenant'\n", "t.yaml:1:16: `x tenant` is no value of `tenant_header`, "
+                                         "which takes the name of a header\n" },
         { "pools:\n  - { name: a, endpoints: [ http://x, http// ] }\n",
           "t.yaml:2:39: `http//` is no value of `endpoints`, which takes scheme://host:port\n" },
         { "pools:\n  - { name: a, route: prize, endpoints: http://x }\n",
@@ -215,8 +214,9 @@ static void each_mistake_is_named_with_its_place(void **state)
           "t.yaml:1:1: unknown key `state`\n"
           "t.yaml:2:19: `redis://***@h` is no value of `address`, which takes host:port, "
           "[v6]:port or unix:/path\n" },
-        { "tenant_header: |\n  a\n  b\n", "t.yaml:2:1: `a?b?` is no value of `tenant_header`, which "
-                                          "takes the name of a header\n" },
+        { "tenant_header: |\n  a\n  b\n",
+          "t.yaml:2:1: `a?b?` is no value of `tenant_header`, which "
+          "takes the name of a header\n" },
         { "tenant_header: \"a\\0b\"\n", "t.yaml:1:16: a text may not hold a zero byte\n" },
         /* names and checks */
         { "pools:\n  - { name: a, endpoints: x:y }\n  - { name: b, endpoints: x:y }\n"
@@ -235,16 +235,14 @@ static void each_mistake_is_named_with_its_place(void **state)
         /* YAML */
         { "workers: 1\n---\nworkers: 2\n",
           "t.yaml:2:1: a second document begins; one file is one document\n" },
-        { "admin:\n\taddress: x\n",
-          "t.yaml:2:1: tab character may not be used as indentation\n" },
-        { "workers: !!int 4\n",
-          "t.yaml:1:10: tags are not understood; leave it out\n" },
+        { "admin:\n\taddress: x\n", "t.yaml:2:1: tab character may not be used as indentation\n" },
+        { "workers: !!int 4\n", "t.yaml:1:10: tags are not understood; leave it out\n" },
         { "workers: *n\n", "t.yaml:1:10: alias `*n`: no anchor of that name ends before it\n" },
         { "hold: &h { queue: *h }\n",
           "t.yaml:1:19: alias `*h`: no anchor of that name ends before it\n" },
         { "workers: [ 1\n", "t.yaml:2:1: flow sequence without a closing bracket\n" },
         { "workers: 1\n drain: 2\n", "t.yaml:1:10: invalid multiline plain key\n" },
-        { "tenant_header: \"x\n", "t.yaml:1:16: double-quoted scalar without closing quote\n" },
+        { "tenant_header: \"x\n", "t.yaml:1:17: double-quoted scalar without closing quote\n" },
         { "a: \xff\n", "t.yaml:1:4: byte 0xff is not text; the file must be UTF-8\n" },
         { "a: 1\n\xc3\xa9: \x01\n", "t.yaml:2:4: byte 0x01 is not text; the file must be UTF-8\n" },
     };
@@ -260,7 +258,9 @@ static void each_mistake_is_named_with_its_place(void **state)
 
 static void a_byte_order_of_other_encodings_is_refused(void **state)
 {
-    static const char utf16[] = "\xff\xfe" "a\0:\0 \0" "1\0";
+    static const char utf16[] = "\xff\xfe"
+                                "a\0:\0 \0"
+                                "1\0";
     char *found = complaints_about(slice_of(utf16, sizeof(utf16) - 1));
     (void)state;
 
@@ -282,7 +282,8 @@ static void complaints_end_at_fifty(void **state)
     for (const char *c = found; *c; c++)
         lines += *c == '\n';
     assert_int_equal(lines, 51);
-    assert_non_null(strstr(found, "t.yaml:50:1: unknown key `qq49`\nt.yaml: and more than these 50\n"));
+    assert_non_null(
+        strstr(found, "t.yaml:50:1: unknown key `qq49`\nt.yaml: and more than these 50\n"));
     free(found);
     buf_release(&text);
 }
@@ -303,7 +304,8 @@ static void aliases_cannot_unfold_past_the_limit_of_values(void **state)
         buf_printf(&text, "]\n");
     }
     found = complaints_about(buf_join(&text));
-    assert_string_equal(found, "t.yaml:5:46: more than 100000 values with its aliases written out\n");
+    assert_string_equal(found,
+                        "t.yaml:5:46: more than 100000 values with its aliases written out\n");
     free(found);
     buf_release(&text);
 }
@@ -370,7 +372,8 @@ static void files_are_loaded_and_paths_begin_at_their_folder(void **state)
     assert_non_null(conf);
     assert_string_equal(conf->path, path);
     assert_string_equal(
-        ((const struct pool_conf *)((const struct conf_list *)conf_section(conf, &pool_set))->items)->key_file,
+        ((const struct pool_conf *)((const struct conf_list *)conf_section(conf, &pool_set))->items)
+            ->key_file,
         expected);
     conf_unref(conf);
     unlink(path);
@@ -399,7 +402,8 @@ static void relative_paths_of_a_relative_file_are_made_absolute(void **state)
     assert_non_null(conf);
     snprintf(expected, sizeof(expected), "%s/x/k", here);
     assert_string_equal(
-        ((const struct pool_conf *)((const struct conf_list *)conf_section(conf, &pool_set))->items)->key_file,
+        ((const struct pool_conf *)((const struct conf_list *)conf_section(conf, &pool_set))->items)
+            ->key_file,
         expected);
     conf_unref(conf);
     free(here);

@@ -60,7 +60,8 @@ static void each_difference_is_a_line_with_its_path(void **state)
         { "admin: { address: 'a:1' }\n", "", "admin: - {\"address\": \"a:1\", \"open\": false}\n" },
         /* named things are the same thing in any order */
         { "pools: [ { name: a, endpoints: 'x:1' }, { name: b, endpoints: 'x:2' } ]\n",
-          "pools: [ { name: b, endpoints: 'x:2', route: round_robin }, { name: a, endpoints: 'x:1' } ]\n",
+          "pools: [ { name: b, endpoints: 'x:2', route: round_robin }, { name: a, endpoints: 'x:1' "
+          "} ]\n",
           "pools.b.route: price -> round_robin\npools: in another order\n" },
         { "pools: [ { name: a, endpoints: 'x:1' } ]\n",
           "pools: [ { name: b, endpoints: 'x:1' } ]\n",
@@ -69,7 +70,8 @@ static void each_difference_is_a_line_with_its_path(void **state)
         /* texts come and go by themselves */
         { "pools: [ { name: a, endpoints: [ 'x:1', 'x:2', 'x:3' ] } ]\n",
           "pools: [ { name: a, endpoints: [ 'x:2', 'x:4', 'x:3', 'x:2' ] } ]\n",
-          "pools.a.endpoints[0]: - x:1\npools.a.endpoints[1]: + x:4\npools.a.endpoints[3]: + x:2\n" },
+          "pools.a.endpoints[0]: - x:1\npools.a.endpoints[1]: + x:4\npools.a.endpoints[3]: + "
+          "x:2\n" },
         { "pools: [ { name: a, endpoints: [ 'x:1', 'x:2' ] } ]\n",
           "pools: [ { name: a, endpoints: [ 'x:2', 'x:1' ] } ]\n",
           "pools.a.endpoints: in another order\n" },
@@ -103,12 +105,12 @@ static void each_difference_is_a_line_with_its_path(void **state)
 
 static void nested_lists_are_compared_by_name_too(void **state)
 {
-    static const char from[] =
-        "pools: [ { name: p, endpoints: 'x:1' } ]\n"
-        "models: [ { name: m, versions: [ { name: s, pool: p, weight: 95 }, { name: n, pool: p } ] } ]\n";
-    static const char to[] =
-        "pools: [ { name: p, endpoints: 'x:1' } ]\n"
-        "models: [ { name: m, versions: [ { name: s, pool: p, weight: 90 }, { name: n, pool: p } ] } ]\n";
+    static const char from[] = "pools: [ { name: p, endpoints: 'x:1' } ]\n"
+                               "models: [ { name: m, versions: [ { name: s, pool: p, weight: 95 }, "
+                               "{ name: n, pool: p } ] } ]\n";
+    static const char to[] = "pools: [ { name: p, endpoints: 'x:1' } ]\n"
+                             "models: [ { name: m, versions: [ { name: s, pool: p, weight: 90 }, { "
+                             "name: n, pool: p } ] } ]\n";
     bool differs;
     char *lines = differences(from, to, &differs);
     (void)state;

@@ -45,7 +45,9 @@ static int folder_make(void **state)
 
 static int folder_remove(void **state)
 {
-    static const char *const names[] = { "f", "g", "other", "..data/f", "..one/f", "..two/f", "d/f" };
+    static const char *const names[] = {
+        "f", "g", "other", "..data/f", "..one/f", "..two/f", "d/f"
+    };
     (void)state;
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -57,7 +59,8 @@ static int folder_remove(void **state)
     return rmdir(folder);
 }
 
-/* Whether the fd says that there is something to look at; events of this process are there at once. */
+/* Whether the fd says that there is something to look at; events of this process are there at once.
+ */
 static bool is_readable(const struct conf_watch *watch)
 {
     struct pollfd p = { .fd = conf_watch_fd(watch), .events = POLLIN };

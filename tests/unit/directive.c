@@ -72,7 +72,7 @@ static void reals_are_numbers_or_percentages(void **state)
         double value;
         const char *printed;
     } readings[] = {
-        { "0.2", 0.2, "0.2" }, { "20%", 0.2, "0.2" },   { "-3", -3, "-3" },
+        { "0.2", 0.2, "0.2" },    { "20%", 0.2, "0.2" }, { "-3", -3, "-3" },
         { "1e3", 1000, "1e+03" }, { "0.1", 0.1, "0.1" }, { "0", 0, "0" },
     };
     struct directive row = { .key = "it", .type = DIRECTIVE_TYPE_REAL };
@@ -118,60 +118,88 @@ static void what_is_no_value_is_refused_with_what_is_wanted(void **state)
         struct directive row;
         const char *text, *complaint;
     } refusals[] = {
-        { { .key = "n", .type = DIRECTIVE_TYPE_NUMBER }, "four",
+        { { .key = "n", .type = DIRECTIVE_TYPE_NUMBER },
+          "four",
           "`four` is no value of `n`, which takes a whole number without a sign" },
-        { { .key = "n", .type = DIRECTIVE_TYPE_NUMBER }, "-1",
+        { { .key = "n", .type = DIRECTIVE_TYPE_NUMBER },
+          "-1",
           "`-1` is no value of `n`, which takes a whole number without a sign" },
-        { { .key = "n", .type = DIRECTIVE_TYPE_NUMBER }, "010",
+        { { .key = "n", .type = DIRECTIVE_TYPE_NUMBER },
+          "010",
           "`010` is no value of `n`, which takes a whole number without a sign" },
-        { { .key = "n", .type = DIRECTIVE_TYPE_NUMBER }, "18446744073709551616",
+        { { .key = "n", .type = DIRECTIVE_TYPE_NUMBER },
+          "18446744073709551616",
           "`18446744073709551616` is no value of `n`, which takes a whole number without a sign" },
-        { { .key = "n", .type = DIRECTIVE_TYPE_NUMBER }, "1.5",
+        { { .key = "n", .type = DIRECTIVE_TYPE_NUMBER },
+          "1.5",
           "`1.5` is no value of `n`, which takes a whole number without a sign" },
-        { { .key = "n", .type = DIRECTIVE_TYPE_NUMBER, .min = 1, .max = 9 }, "0",
+        { { .key = "n", .type = DIRECTIVE_TYPE_NUMBER, .min = 1, .max = 9 },
+          "0",
           "`0` is out of bounds: `n` is at least 1" },
-        { { .key = "n", .type = DIRECTIVE_TYPE_NUMBER, .min = 1, .max = 9 }, "10",
+        { { .key = "n", .type = DIRECTIVE_TYPE_NUMBER, .min = 1, .max = 9 },
+          "10",
           "`10` is out of bounds: `n` is at most 9" },
-        { { .key = "r", .type = DIRECTIVE_TYPE_REAL, .max = 1 }, "1.01",
+        { { .key = "r", .type = DIRECTIVE_TYPE_REAL, .max = 1 },
+          "1.01",
           "`1.01` is out of bounds: `r` is at most 1" },
-        { { .key = "r", .type = DIRECTIVE_TYPE_REAL, .max = 1 }, "-0.5",
+        { { .key = "r", .type = DIRECTIVE_TYPE_REAL, .max = 1 },
+          "-0.5",
           "`-0.5` is out of bounds: `r` is at least 0" },
-        { { .key = "r", .type = DIRECTIVE_TYPE_REAL }, "nan",
+        { { .key = "r", .type = DIRECTIVE_TYPE_REAL },
+          "nan",
           "`nan` is no value of `r`, which takes a number like 0.2 or 20%" },
-        { { .key = "r", .type = DIRECTIVE_TYPE_REAL }, "1e999",
+        { { .key = "r", .type = DIRECTIVE_TYPE_REAL },
+          "1e999",
           "`1e999` is no value of `r`, which takes a number like 0.2 or 20%" },
-        { { .key = "s", .type = DIRECTIVE_TYPE_SIZE }, "64 KX",
-          "`64 KX` is no value of `s`, which takes a size like 4096, 64KB (64000) or 64KiB (65536)" },
-        { { .key = "s", .type = DIRECTIVE_TYPE_SIZE }, "17000000TiB",
+        { { .key = "s", .type = DIRECTIVE_TYPE_SIZE },
+          "64 KX",
+          "`64 KX` is no value of `s`, which takes a size like 4096, 64KB (64000) or 64KiB "
+          "(65536)" },
+        { { .key = "s", .type = DIRECTIVE_TYPE_SIZE },
+          "17000000TiB",
           "`17000000TiB` is no value of `s`, which takes a size like 4096, 64KB (64000) or 64KiB "
           "(65536)" },
-        { { .key = "s", .type = DIRECTIVE_TYPE_SIZE, .max = 65536 }, "65537",
+        { { .key = "s", .type = DIRECTIVE_TYPE_SIZE, .max = 65536 },
+          "65537",
           "`65537` is out of bounds: `s` is at most 64KiB" },
-        { { .key = "d", .type = DIRECTIVE_TYPE_DURATION }, "5",
+        { { .key = "d", .type = DIRECTIVE_TYPE_DURATION },
+          "5",
           "`5` is no value of `d`, which takes a duration like 500ms, 5s, 1m30s, 1h or 7d" },
-        { { .key = "d", .type = DIRECTIVE_TYPE_DURATION }, "5s1m",
+        { { .key = "d", .type = DIRECTIVE_TYPE_DURATION },
+          "5s1m",
           "`5s1m` is no value of `d`, which takes a duration like 500ms, 5s, 1m30s, 1h or 7d" },
-        { { .key = "d", .type = DIRECTIVE_TYPE_DURATION }, "5s5s",
+        { { .key = "d", .type = DIRECTIVE_TYPE_DURATION },
+          "5s5s",
           "`5s5s` is no value of `d`, which takes a duration like 500ms, 5s, 1m30s, 1h or 7d" },
-        { { .key = "d", .type = DIRECTIVE_TYPE_DURATION }, "",
+        { { .key = "d", .type = DIRECTIVE_TYPE_DURATION },
+          "",
           "`` is no value of `d`, which takes a duration like 500ms, 5s, 1m30s, 1h or 7d" },
-        { { .key = "d", .type = DIRECTIVE_TYPE_DURATION, .min = 1000, .max = 2000 }, "999ms",
+        { { .key = "d", .type = DIRECTIVE_TYPE_DURATION, .min = 1000, .max = 2000 },
+          "999ms",
           "`999ms` is out of bounds: `d` is at least 1s" },
-        { { .key = "b", .type = DIRECTIVE_TYPE_BOOL }, "yes",
+        { { .key = "b", .type = DIRECTIVE_TYPE_BOOL },
+          "yes",
           "`yes` is no value of `b`, which takes on, off, true or false" },
-        { { .key = "b", .type = DIRECTIVE_TYPE_BOOL }, "ture",
+        { { .key = "b", .type = DIRECTIVE_TYPE_BOOL },
+          "ture",
           "`ture` is no value of `b`; did you mean `true`?" },
-        { { .key = "w", .type = DIRECTIVE_TYPE_WORD, .words = words }, "least_request",
+        { { .key = "w", .type = DIRECTIVE_TYPE_WORD, .words = words },
+          "least_request",
           "`least_request` is no value of `w`; did you mean `least_requests`?" },
-        { { .key = "w", .type = DIRECTIVE_TYPE_WORD, .words = words }, "random",
+        { { .key = "w", .type = DIRECTIVE_TYPE_WORD, .words = words },
+          "random",
           "`random` is no value of `w`, which takes price, least_requests or round_robin" },
-        { { .key = "p", .type = DIRECTIVE_TYPE_PATH }, "",
+        { { .key = "p", .type = DIRECTIVE_TYPE_PATH },
+          "",
           "`` is no value of `p`, which takes the path of a file" },
-        { { .key = "a", .type = DIRECTIVE_TYPE_TEXT, .format = "address" }, "localhost",
+        { { .key = "a", .type = DIRECTIVE_TYPE_TEXT, .format = "address" },
+          "localhost",
           "`localhost` is no value of `a`, which takes host:port, [v6]:port or unix:/path" },
-        { { .key = "u", .type = DIRECTIVE_TYPE_TEXT, .format = "url" }, "http//x@y",
+        { { .key = "u", .type = DIRECTIVE_TYPE_TEXT, .format = "url" },
+          "http//x@y",
           "`http//x@y` is no value of `u`, which takes scheme://host:port" },
-        { { .key = "u", .type = DIRECTIVE_TYPE_TEXT, .format = "url" }, "http://me:pass@h h",
+        { { .key = "u", .type = DIRECTIVE_TYPE_TEXT, .format = "url" },
+          "http://me:pass@h h",
           "`http://***@h h` is no value of `u`, which takes scheme://host:port" },
     };
     (void)state;
@@ -180,7 +208,8 @@ static void what_is_no_value_is_refused_with_what_is_wanted(void **state)
         char complaint[DIRECTIVE_COMPLAINT_SIZE] = "nothing";
         uint64_t field = 77;
 
-        assert_false(directive_read(&refusals[i].row, slice_str(refusals[i].text), &field, complaint));
+        assert_false(
+            directive_read(&refusals[i].row, slice_str(refusals[i].text), &field, complaint));
         assert_string_equal(complaint, refusals[i].complaint);
         assert_int_equal(field, 77);
     }
@@ -188,8 +217,9 @@ static void what_is_no_value_is_refused_with_what_is_wanted(void **state)
 
 static void bounds_above_2_53_are_exact(void **state)
 {
-    struct directive row = { .key = "n", .type = DIRECTIVE_TYPE_NUMBER, .min = 1,
-                             .max = 9007199254740992.0 };
+    struct directive row = {
+        .key = "n", .type = DIRECTIVE_TYPE_NUMBER, .min = 1, .max = 9007199254740992.0
+    };
     char complaint[DIRECTIVE_COMPLAINT_SIZE];
     uint64_t number;
     (void)state;
@@ -204,23 +234,40 @@ static void formats_take_what_they_name_and_nothing_else(void **state)
         const char *format, *text;
         bool fits;
     } texts[] = {
-        { "address", "0.0.0.0:8443", true },     { "address", "[::1]:80", true },
-        { "address", "unix:/run/s.sock", true }, { "address", "localhost:0", true },
-        { "address", "::1:80", false },          { "address", ":80", false },
-        { "address", "host:", false },           { "address", "host:65536", false },
-        { "address", "host:123456", false },     { "address", "[]:80", false },
-        { "address", "", false },                { "address", "unix:relative", false },
-        { "url", "http://10.0.0.1:8000", true }, { "url", "dns:vllm:8000", true },
-        { "url", "h2c://x/prefix", true },       { "url", "tcp://{host}:5557", true },
-        { "url", "http://", false },             { "url", "http:", false },
-        { "url", "://x", false },                { "url", "x", false },
-        { "url", "http:///x", false },           { "url", "http://a\nb", false },
-        { "url", "", false },                    { "header", "x-tenant", true },
-        { "header", "x tenant", false },         { "header", "x:tenant", false },
-        { "header", "", false },                 { "name", "llama-3.1/8b:q4@x_y", true },
-        { "name", "a b", false },                { "name", "", false },
-        { "name", "*", false },                  { "name", "\xc3\xa9", false },
-        { "pattern", "*", true },                { "pattern", "llama-*", true },
+        { "address", "0.0.0.0:8443", true },
+        { "address", "[::1]:80", true },
+        { "address", "unix:/run/s.sock", true },
+        { "address", "localhost:0", true },
+        { "address", "::1:80", false },
+        { "address", ":80", false },
+        { "address", "host:", false },
+        { "address", "host:65536", false },
+        { "address", "host:123456", false },
+        { "address", "[]:80", false },
+        { "address", "", false },
+        { "address", "unix:relative", false },
+        { "url", "http://10.0.0.1:8000", true },
+        { "url", "dns:vllm:8000", true },
+        { "url", "h2c://x/prefix", true },
+        { "url", "tcp://{host}:5557", true },
+        { "url", "http://", false },
+        { "url", "http:", false },
+        { "url", "://x", false },
+        { "url", "x", false },
+        { "url", "http:///x", false },
+        { "url", "http://a\nb", false },
+        { "url", "", false },
+        { "header", "x-tenant", true },
+        { "header", "x tenant", false },
+        { "header", "x:tenant", false },
+        { "header", "", false },
+        { "name", "llama-3.1/8b:q4@x_y", true },
+        { "name", "a b", false },
+        { "name", "", false },
+        { "name", "*", false },
+        { "name", "\xc3\xa9", false },
+        { "pattern", "*", true },
+        { "pattern", "llama-*", true },
         { "pattern", "a|b", false },
     };
     char long_name[258];
@@ -240,13 +287,23 @@ static void formats_take_what_they_name_and_nothing_else(void **state)
 
 static void the_nearest_word_is_found_where_one_is_near(void **state)
 {
-    static const char *const keys[] = { "weight", "name", "pool", NULL, "tls", "requests_per_minute" };
+    static const char *const keys[] = {
+        "weight", "name", "pool", NULL, "tls", "requests_per_minute"
+    };
     static const struct {
         const char *word, *nearest;
     } rows[] = {
-        { "wieght", "weight" }, { "nmae", "name" },  { "pools", "pool" }, { "WEIGHT", "weight" },
-        { "tsl", "tls" },       { "x", NULL },       { "", NULL },        { "weather", NULL },
-        { "abcdef", NULL },     { "pol", "pool" },   { "requests_per_minutes", "requests_per_minute" },
+        { "wieght", "weight" },
+        { "nmae", "name" },
+        { "pools", "pool" },
+        { "WEIGHT", "weight" },
+        { "tsl", "tls" },
+        { "x", NULL },
+        { "", NULL },
+        { "weather", NULL },
+        { "abcdef", NULL },
+        { "pol", "pool" },
+        { "requests_per_minutes", "requests_per_minute" },
         { "rpm", NULL },
     };
     char endless[100];
