@@ -111,14 +111,14 @@ static size_t metric_bucket_count(const struct metric_row *row)
 
 /* Labels as text */
 
-/* Three characters are escaped; what is not UTF-8 is replaced, because one bad byte spoils a whole
+/* Three characters are escaped; NUL and what is not UTF-8 are replaced: one bad byte spoils a
  * scrape. */
 static void metric_label_escape(struct buf *out, struct slice s)
 {
     while (s.len > 0) {
         size_t n = utf8_sequence(s);
 
-        if (n == 0)
+        if (n == 0 || s.at[0] == '\0')
             buf_add(out, SLICE(UTF8_REPLACEMENT));
         else if (s.at[0] == '\n')
             buf_add(out, SLICE("\\n"));
