@@ -169,7 +169,7 @@ void tokens_encode(struct tokens *tokens, struct slice text)
                 encode_run(tokens, slice_head(text, n));
             } else {
                 n = 1;
-                tokens_add(tokens, RANGE_BYTE + (uint8_t)text.at[0]);
+                tokens_add(tokens, token_byte(text.at[0]));
             }
         }
         text = slice_skip(text, n);
@@ -221,4 +221,9 @@ size_t token_word_count(void)
 uint32_t token_word(size_t index, bool leading_space)
 {
     return (uint32_t)(RANGE_WORD + 2 * index + leading_space);
+}
+
+uint32_t token_byte(char c)
+{
+    return RANGE_BYTE + (uint32_t)(uint8_t)c;
 }

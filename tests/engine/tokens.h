@@ -36,5 +36,7 @@ struct slice token_text(uint32_t id, char ret_text[TOKEN_TEXT_MAX]);
 /* The vocabulary's words, 0 .. token_word_count() - 1, for whoever wants to say something. */
 size_t token_word_count(void);
 uint32_t token_word(size_t index, bool leading_space);
+/* The token of one byte that is no part of a word. */
+uint32_t token_byte(char c);
 
 #endif
