@@ -249,8 +249,8 @@ static void conn_open_codec(struct conn *conn, const struct conn_type *type)
 }
 
 /*
- * What is spoken on cleartext, told by the first bytes; NULL in *ret_type: not known yet. A first
- * line that is not HTTP/1.x in the end is h1_server's to refuse.
+ * What is spoken on cleartext, told by the first bytes, of which there is one at least; NULL in
+ * *ret_type: not known yet. A first line that is not HTTP/1.x in the end is h1_server's to refuse.
  */
 static const struct reason *first_bytes(struct slice bytes, const struct conn_type **ret_type)
 {
@@ -263,7 +263,8 @@ static const struct reason *first_bytes(struct slice bytes, const struct conn_ty
         *ret_type = &conn_h2_server;
     else if (same == n)
         *ret_type = NULL;
-    else if (same >= H2_PREFACE_LINE)
+    else if (same >= H2_PREFACE_LINE ||
+             !(bytes.at[0] == '\r' || http_is_token(slice_head(bytes, 1))))
         return &reason_not_http;
     else
         *ret_type = &conn_h1_server;
