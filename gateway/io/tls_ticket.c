@@ -95,8 +95,11 @@ static int ticket_seal(const struct ticket_key *key, unsigned char *name, unsign
     return 1;
 }
 
-/* 0: not ours, a full handshake follows; 2: opened, and a fresh one should be given. */
-static int ticket_open(const struct ticket_keys *keys, const unsigned char *name,
+/*
+ * 0: not ours, a full handshake follows; 2: opened, and a fresh one is given: when the key has
+ * rotated, and always in TLS 1.3, whose clients use a ticket once (RFC 8446, C.4).
+ */
+static int ticket_open(const struct ticket_keys *keys, bool is_tls13, const unsigned char *name,
                        const unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
     bool is_current = memcmp(name, keys->current.name, TICKET_NAME_BYTES) == 0;
@@ -107,7 +110,7 @@ static int ticket_open(const struct ticket_keys *keys, const unsigned char *name
     if (!ticket_key_set_mac(key, mac) ||
         EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->aes, iv) != 1)
         return -1;
-    return is_current ? 1 : 2;
+    return is_current && !is_tls13 ? 1 : 2;
 }
 
 static int tickets_index(void)
@@ -124,8 +127,9 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
 {
     struct tls_tickets *tickets = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), tickets_index());
     struct ticket_keys *keys = ticket_keys_get(tickets);
+    bool is_tls13 = SSL_version(ssl) >= TLS1_3_VERSION;
     int result = sealing ? ticket_seal(&keys->current, name, iv, cipher, mac)
-                         : ticket_open(keys, name, iv, cipher, mac);
+                         : ticket_open(keys, is_tls13, name, iv, cipher, mac);
 
     snapshot_unref(&keys->snapshot);
     return result;
