@@ -421,3 +421,12 @@ void admin_free(struct admin *admin)
         admin_request_free(CONTAINER_OF(at, struct admin_request, link));
     free(admin);
 }
+
+size_t admin_connections(const struct admin *admin)
+{
+    size_t count = 0;
+
+    LIST_FOREACH (at, (struct list *)&admin->conns)
+        count++;
+    return count;
+}

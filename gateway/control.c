@@ -72,6 +72,7 @@ struct control {
     struct timer access_due, rotate_due, reload_due, watch_due, drain_due;
     uint64_t drain_until_us;
     uint64_t generation;
+    struct letter closing; /* to itself, at the end */
     bool ready, draining;
 };
 
@@ -79,6 +80,8 @@ struct control {
 
 struct order {
     struct letter letter;
+    struct defer again; /* order_stop's */
+    struct worker *worker;
     struct clients *clients;
     struct server **servers; /* reffed */
     int *fds;
@@ -107,16 +110,30 @@ static void order_drain(struct letter *letter, void *receiver)
     free(order);
 }
 
-static void order_stop(struct letter *letter, void *receiver)
+/* The thread ends when what was closed has been freed, in the turns that follow. */
+static void stop_when_empty(struct defer *defer)
 {
-    struct order *order = CONTAINER_OF(letter, struct order, letter);
-    struct worker *worker = receiver;
+    struct order *order = CONTAINER_OF(defer, struct order, again);
+    struct worker *worker = order->worker;
 
-    clients_drain(order->clients);
-    clients_close(order->clients);
+    if (clients_count(order->clients) > 0) {
+        worker_defer_next(worker, &order->again);
+        return;
+    }
     upstream_close_all(worker);
     worker_stop(worker);
     free(order);
+}
+
+static void order_stop(struct letter *letter, void *receiver)
+{
+    struct order *order = CONTAINER_OF(letter, struct order, letter);
+
+    order->worker = receiver;
+    clients_drain(order->clients);
+    clients_close(order->clients);
+    defer_init(&order->again, stop_when_empty);
+    worker_defer_next(order->worker, &order->again);
 }
 
 static void send_order(struct control_thread *thread, void (*open)(struct letter *, void *))
@@ -442,8 +459,9 @@ static void control_stop(struct control *control)
 static void on_drain_due(struct timer *timer)
 {
     struct control *control = CONTAINER_OF(timer, struct control, drain_due);
-    bool idle = metric_total(METRIC_ID_exchanges_active) == 0 &&
-                metric_total(METRIC_ID_connections_open) == 0;
+    bool idle =
+        metric_total(METRIC_ID_exchanges_active) == 0 &&
+        metric_total(METRIC_ID_connections_open) == (int64_t)admin_connections(control->admin);
 
     if (idle || control->worker->now_us >= control->drain_until_us)
         control_stop(control);
@@ -578,10 +596,8 @@ static void free_worker(struct worker *worker)
     metric_shard_free(metrics);
 }
 
-static void stop_threads(struct control *control, bool running)
+static void free_threads(struct control *control)
 {
-    for (unsigned t = 0; running && t < control->thread_count; t++)
-        worker_join(control->threads[t].worker);
     for (unsigned t = 0; t < control->thread_count; t++) {
         struct control_thread *thread = &control->threads[t];
 
@@ -595,8 +611,12 @@ static void stop_threads(struct control *control, bool running)
     free(control->threads);
 }
 
-static void control_free(struct control *control, bool running)
+/* In a last turn of the control loop, when no other thread runs any more. */
+static void close_control(struct letter *letter, void *receiver)
 {
+    struct control *control = CONTAINER_OF(letter, struct control, closing);
+
+    (void)receiver;
     admin_free(control->admin);
     probes_free(control->probes);
     names_free(control->names);
@@ -604,7 +624,23 @@ static void control_free(struct control *control, bool running)
     watch_free(control->file);
     conf_watch_free(control->conf_watch);
     upstream_close_all(control->worker);
-    stop_threads(control, running);
+    worker_stop(control->worker);
+}
+
+static void join_threads(struct control *control)
+{
+    for (unsigned t = 0; t < control->thread_count; t++)
+        worker_join(control->threads[t].worker);
+}
+
+static void control_free(struct control *control, bool running)
+{
+    if (running)
+        join_threads(control);
+    control->closing.open = close_control;
+    mailbox_send(control->worker->mailbox, &control->closing);
+    worker_run(control->worker);
+    free_threads(control);
     servers_free(control->servers, control->server_count);
     snapshot_slot_release(&control->fleet_slot);
     fleet_unref(control->fleet);

@@ -76,7 +76,6 @@ static const struct directive pool_rows[] = {
       .type = DIRECTIVE_TYPE_TEXTS,
       .offset = offsetof(struct pool_conf, endpoints),
       .required = true,
-      .format = "endpoint",
       .help = "URLs: http, https (HTTP/1.1), h2c, h2 (HTTP/2 over TLS), a path prefix allowed. "
               "\"dns:http://name:8000\" follows every address of the name." },
     DIRECTIVE_PATH(struct pool_conf, key_file,

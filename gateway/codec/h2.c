@@ -542,12 +542,18 @@ static void on_end_sent(struct h2 *h2, int32_t id)
         h2_submit_reset(h2, id, NGHTTP2_NO_ERROR);
 }
 
-/* Resets that a peer made the library send cost it a glitch (MadeYouReset, H2-02). */
-static void on_reset_sent(struct h2 *h2, int32_t id)
+/*
+ * Resets that a peer made the library send cost it a glitch (MadeYouReset, H2-02). A window past its
+ * limit is worse: where SETTINGS did it, the conn must end (RFC 9113, 6.9.2), and the library does
+ * not tell that from a WINDOW_UPDATE.
+ */
+static void on_reset_sent(struct h2 *h2, int32_t id, uint32_t h2_error)
 {
     h2_guard_note_closed(h2, id, H2_CLOSED_BY_US);
     if (h2->own_resets > 0)
         h2->own_resets--;
+    else if (h2_error == NGHTTP2_FLOW_CONTROL_ERROR)
+        h2_fail(h2, &reason_flow_control_error, h2_error);
     else
         h2_guard_charge(h2, H2_GLITCH_POINTS);
 }
@@ -565,7 +571,7 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame, v
             on_end_sent(h2, frame->hd.stream_id);
         break;
     case NGHTTP2_RST_STREAM:
-        on_reset_sent(h2, frame->hd.stream_id);
+        on_reset_sent(h2, frame->hd.stream_id, frame->rst_stream.error_code);
         break;
     case NGHTTP2_GOAWAY:
         if (frame->goaway.error_code != NGHTTP2_NO_ERROR)

@@ -263,6 +263,7 @@ static bool guard_frame(struct h2 *h2, struct slice bytes)
     h2_guard_charge(h2, rule->points);
     if (rule->check)
         rule->check(h2, &frame);
+    h2->guard.greeted = true;
     h2->guard.type = frame.type;
     h2->guard.frame_left = H2_FRAME_HEAD + frame.len;
     return true;
@@ -295,5 +296,5 @@ bool h2_guard_in_head(const struct h2_guard *guard)
     bool inside = guard->frame_left > 0 &&
                   (guard->type == NGHTTP2_HEADERS || guard->type == NGHTTP2_CONTINUATION);
 
-    return guard->preface_left > 0 || guard->block_open || inside;
+    return !guard->greeted || guard->block_open || inside;
 }

@@ -39,6 +39,7 @@ struct h2_guard {
     uint8_t type;          /* of the frame at hand */
     uint8_t continuations; /* of the header block at hand */
     bool block_open;       /* a header block was begun and its last frame's head was not seen */
+    bool greeted;          /* the first frame, which must be SETTINGS, has begun */
     uint32_t frame_left;   /* bytes of the frame at hand still to come, its head included */
     uint32_t points;       /* left in the bucket */
     uint32_t acks_due;    /* WINDOW_UPDATE and PING frames that what we sent entitles the peer to */
@@ -56,7 +57,7 @@ const struct reason *h2_guard_next(struct h2 *h2, struct slice bytes, size_t *re
 /* The same bytes were given to the library. */
 void h2_guard_passed(struct h2_guard *guard, size_t len);
 
-/* Whether the peer owes the rest of a header block (or of the preface). */
+/* Whether the peer owes the rest of a header block, or of its preface, which ends with SETTINGS. */
 bool h2_guard_in_head(const struct h2_guard *guard);
 
 /* Takes points; an empty bucket fails the conn. */

@@ -283,12 +283,9 @@ static void on_stream(struct conn *conn, struct stream *stream, void *user)
 static void on_close(struct conn *conn, const struct reason *reason, void *user)
 {
     struct client *client = user;
-    struct metric_shard *metrics = client->clients->worker->metrics;
-    struct slice label = slice_str(reason->name);
 
     (void)conn;
-    metric_add(metrics, METRIC_ID_connections_open, -1);
-    metric_series_add(metric_series(metrics, METRIC_ID_connections_closed, &label), 1);
+    (void)reason;
     list_remove(&client->link);
     client->clients->count--;
     server_unref(client->server);
@@ -317,8 +314,6 @@ static void on_accept(struct worker *worker, int fd, void *user)
     client->peer = client->server->peer;
     list_push(&clients->all, &client->link);
     clients->count++;
-    metric_add(worker->metrics, METRIC_ID_connections_accepted, 1);
-    metric_add(worker->metrics, METRIC_ID_connections_open, 1);
     client->conn = conn_accept(worker, fd, client->server->tls, &client->server->settings,
                                &client_events, client);
     client->peer.address = transport_peer(&client->conn->transport, client->address);
