@@ -543,9 +543,9 @@ static void on_end_sent(struct h2 *h2, int32_t id)
 }
 
 /*
- * Resets that a peer made the library send cost it a glitch (MadeYouReset, H2-02). A window past its
- * limit is worse: where SETTINGS did it, the conn must end (RFC 9113, 6.9.2), and the library does
- * not tell that from a WINDOW_UPDATE.
+ * Resets that a peer made the library send cost it a glitch (MadeYouReset, H2-02). A window past
+ * its limit is worse: where SETTINGS did it, the conn must end (RFC 9113, 6.9.2), and the library
+ * does not tell that from a WINDOW_UPDATE.
  */
 static void on_reset_sent(struct h2 *h2, int32_t id, uint32_t h2_error)
 {
