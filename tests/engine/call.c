@@ -211,13 +211,11 @@ static void call_run(struct defer *defer)
 
 static void put_common_fields(struct call *call, struct message *head)
 {
-    const struct options *options = call->engine->options;
     struct slice id = call_field(call, SLICE("x-request-id"));
 
     message_put(head, FIELD_server, SLICE("uvicorn"));
-    message_put_other(head, SLICE("x-engine"),
-                      slice_str(options->name ? options->name : options->listen.at[0]));
-    if (options->request_id_headers && id.len > 0)
+    message_put_other(head, SLICE("x-engine"), slice_str(call->engine->name));
+    if (call->engine->options->request_id_headers && id.len > 0)
         message_put(head, FIELD_x_request_id, id);
 }
 

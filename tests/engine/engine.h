@@ -19,6 +19,7 @@ struct engine {
     const struct options *options;
     struct worker *worker;
     struct server *server;
+    const char *name; /* the value of x-engine */
     struct cache cache;
     struct scheduler_settings scheduler_settings;
     struct scheduler scheduler;

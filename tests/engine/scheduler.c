@@ -123,7 +123,7 @@ static void preempt(struct scheduler *s, struct sequence *sequence)
 
 /* Blocks for `chunk` more tokens of a running sequence; others may lose theirs. False: it lost its
  * own. */
-static bool make_room(struct scheduler *s, struct sequence *sequence, uint32_t chunk)
+static bool reserve_blocks(struct scheduler *s, struct sequence *sequence, uint32_t chunk)
 {
     uint32_t need = blocks_for(s, sequence->computed + chunk) - sequence->hold.count;
 
@@ -155,7 +155,7 @@ static void plan_running(struct scheduler *s, bool decodes, uint32_t *budget)
             at = at->next;
             continue;
         }
-        if (!make_room(s, sequence, chunk))
+        if (!reserve_blocks(s, sequence, chunk))
             return; /* it was the youngest */
         sequence->chunk = chunk;
         *budget -= chunk;

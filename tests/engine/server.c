@@ -180,6 +180,7 @@ struct server *server_new(struct engine *engine, struct tls_context *tls)
         }
         server->listeners_count++;
     }
+    engine->name = engine->options->name ? engine->options->name : server->listeners[0].address;
     for (size_t i = 0; i < server->listeners_count; i++)
         fprintf(stderr, "listening on %s\n", server->listeners[i].address);
     return server;
