@@ -98,8 +98,8 @@ static int bind_unix(const char *path)
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     int fd;
 
-    if (strlen(path) >= sizeof(address.sun_path)) {
-        errno = ENAMETOOLONG;
+    if (path[0] == '\0' || strlen(path) >= sizeof(address.sun_path)) {
+        errno = path[0] ? ENAMETOOLONG : EINVAL;
         return -1;
     }
     strcpy(address.sun_path, path);
@@ -119,8 +119,10 @@ static bool address_split(const char *address, char **ret_host, char **ret_port)
 {
     struct slice all = slice_str(address), host;
     const char *colon = strrchr(address, ':');
+    uint64_t port;
 
-    if (!colon || !colon[1])
+    /* getaddrinfo would take 65616 for 80. */
+    if (!colon || !slice_u64(slice_str(colon + 1), &port) || port > UINT16_MAX)
         return false;
     host = slice_of(address, (size_t)(colon - address));
     if (slice_starts(host, SLICE("[")) && slice_ends(host, SLICE("]")))

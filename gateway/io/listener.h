@@ -20,7 +20,11 @@ typedef void listener_accept_fn(struct worker *worker, int fd, void *user);
 
 /*
  * Binds and listens, on the control thread at start or reload, so that failures are known before
- * anything is changed. Returns the fd, or -1 with errno. "host:port", "[v6]:port" or "unix:/path".
+ * anything is changed. Returns the fd, or -1 with errno (EINVAL: no address). "host:port" (a name
+ * is looked up, which may block; none: every IPv4 address), "[v6]:port" (IPv6 only, so that both
+ * families of a port can be listed) or "unix:/path" (a socket file nobody answers on is replaced).
+ *
+ * A port can be bound again for each worker; a unix path only once, for the others dup() its fd.
  */
 int listener_bind(const char *address);
 
