@@ -14,6 +14,8 @@
 /* The largest whole number every JSON reader keeps exactly (RFC 8259, section 6). */
 #define COUNT_MAX 9007199254740991
 
+#define NO_BOUND_LEAST (-2)
+
 struct call {
     struct prompt *prompt;
     struct arena *arena;
@@ -100,14 +102,22 @@ static const struct reason *read_ignored(struct call *call, const struct field *
     return NULL;
 }
 
+/* A label of the client's, compared and never interpreted: what is no proper text counts as it
+ * stands. */
 static const struct reason *read_text(struct call *call, const struct field *field)
 {
+    struct slice *text = field_at(call, field);
     struct json_value value;
+    const struct reason *reason;
 
     json_take(call->reader, &value);
-    if (value.kind == JSON_NULL || value.kind == JSON_NONE)
+    if (value.kind <= JSON_NULL)
         return NULL;
-    return json_text(value, call->arena, field_at(call, field));
+    reason = json_text(value, call->arena, text);
+    if (reason != &reason_bad_value)
+        return reason;
+    *text = value.raw;
+    return NULL;
 }
 
 /* J-04: what reaches headers, logs and labels is visible ASCII, with spaces only inside. */
@@ -145,7 +155,7 @@ static const struct reason *read_model(struct call *call, const struct field *fi
 
     (void)field;
     json_take(call->reader, &value);
-    if (value.kind == JSON_NULL || value.kind == JSON_NONE)
+    if (value.kind <= JSON_NULL)
         return NULL;
     if (!json_text_into(value, name, sizeof(name), &len))
         return &reason_bad_value;
@@ -216,15 +226,14 @@ static const struct reason *read_stream_options(struct call *call, const struct 
     return reason;
 }
 
-/* -1 and -2 are llama.cpp's and Ollama's ways to say "no bound". */
-static const struct reason *keep_max_tokens(struct call *call, struct json_value value)
+static const struct reason *keep_max_tokens(struct call *call, struct json_value value, int64_t min)
 {
     struct prompt *prompt = call->prompt;
     int64_t number;
 
-    if (value.kind == JSON_NULL || value.kind == JSON_NONE)
+    if (value.kind <= JSON_NULL)
         return NULL;
-    if (!number_of(value, -2, COUNT_MAX, &number))
+    if (!number_of(value, min, COUNT_MAX, &number))
         return &reason_bad_value;
     if (number < 0)
         return NULL;
@@ -240,7 +249,17 @@ static const struct reason *read_max_tokens(struct call *call, const struct fiel
 
     (void)field;
     json_take(call->reader, &value);
-    return keep_max_tokens(call, value);
+    return keep_max_tokens(call, value, 0);
+}
+
+/* The names of llama.cpp and Ollama, for whom -1 and -2 say "no bound". */
+static const struct reason *read_predict(struct call *call, const struct field *field)
+{
+    struct json_value value;
+
+    (void)field;
+    json_take(call->reader, &value);
+    return keep_max_tokens(call, value, NO_BOUND_LEAST);
 }
 
 /* Ollama's options, TGI's parameters, SGLang's sampling_params. */
@@ -259,7 +278,7 @@ static const struct reason *read_nested_max(struct call *call, const struct fiel
         json_take(call->reader, &value);
         for (size_t i = 0; i < ARRAY_LEN(keys); i++)
             if (!reason && json_text_is(key, keys[i]))
-                reason = keep_max_tokens(call, value);
+                reason = keep_max_tokens(call, value, NO_BOUND_LEAST);
     }
     return reason;
 }
@@ -271,7 +290,7 @@ static const struct reason *read_choices(struct call *call, const struct field *
 
     (void)field;
     json_take(call->reader, &value);
-    if (value.kind == JSON_NULL || value.kind == JSON_NONE)
+    if (value.kind <= JSON_NULL)
         return NULL;
     if (!number_of(value, 0, COUNT_MAX, &number))
         return &reason_bad_value;
@@ -285,7 +304,7 @@ static const struct reason *read_priority(struct call *call, const struct field 
 
     (void)field;
     json_take(call->reader, &value);
-    if (value.kind == JSON_NULL || value.kind == JSON_NONE)
+    if (value.kind <= JSON_NULL)
         return NULL;
     if (!number_of(value, INT64_MIN + 1, INT64_MAX, &call->prompt->priority))
         return &reason_bad_value;
@@ -356,7 +375,7 @@ static const struct field fields[] = {
     { .key = SLICE_INIT("max_completion_tokens"), .read = read_max_tokens },
     { .key = SLICE_INIT("max_output_tokens"), .read = read_max_tokens },
     { .key = SLICE_INIT("max_new_tokens"), .read = read_max_tokens },
-    { .key = SLICE_INIT("n_predict"), .read = read_max_tokens },
+    { .key = SLICE_INIT("n_predict"), .read = read_predict },
     { .key = SLICE_INIT("options"), .read = read_nested_max },
     { .key = SLICE_INIT("parameters"), .read = read_nested_max },
     { .key = SLICE_INIT("sampling_params"), .read = read_nested_max },

@@ -35,8 +35,8 @@ struct prompt {
     uint64_t choices;    /* n; 1 when left out */
     bool has_priority;
     int64_t priority;        /* the engine's own scale; engines disagree on its direction */
-    struct slice user;       /* empty: none */
-    struct slice cache_salt; /* empty: none */
+    struct slice user;       /* empty: none; not checked: escape it where it is shown */
+    struct slice cache_salt; /* empty: none; likewise */
 
     /* where the text is; kind JSON_NONE: not there */
     struct json_value messages, tools, prompt, input, system, lora;
