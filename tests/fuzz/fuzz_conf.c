@@ -9,6 +9,17 @@
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+const char *__lsan_default_suppressions(void);
+
+/*
+ * libfyaml 0.7.12 leaks the pieces of a quoted text in flow style whose document ends unfinished
+ * (fy-atom.c, fy_atom_iter_grow_chunk): some bytes a refused file, nothing for a good one. Our own
+ * leaks are still seen.
+ */
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libfyaml.so";
+}
 
 static void complaints_are_lines(struct buf *errors)
 {
