@@ -44,6 +44,7 @@ struct directive {
     size_t offset;             /* of the field in the set's struct */
     const char *default_text;  /* as a user would write it; NULL: none (texts: NULL, numbers: 0) */
     bool required;
+    bool implied;              /* OBJECT: when left out it is there all the same, with its defaults */
     double min, max;           /* of numbers, sizes (bytes), durations (ms), reals; max below min or both 0: no upper bound */
     const char *const *words;  /* DIRECTIVE_TYPE_WORD: NULL-terminated */
     const struct directive_set *set; /* OBJECT, LIST */
@@ -62,6 +63,8 @@ struct directive {
 #define DIRECTIVE_WORD(S, F, def, list, words_) { .key = #F, .type = DIRECTIVE_TYPE_WORD, .offset = offsetof(S, F), .default_text = def, .words = list, .help = words_ }
 #define DIRECTIVE_TEXTS(S, F, words_) { .key = #F, .type = DIRECTIVE_TYPE_TEXTS, .offset = offsetof(S, F), .help = words_ }
 #define DIRECTIVE_SUB(S, F, set_, words_) { .key = #F, .type = DIRECTIVE_TYPE_OBJECT, .offset = offsetof(S, F), .set = set_, .help = words_ }
+/* The same, and there with its defaults when it is left out. */
+#define DIRECTIVE_IMPLIED(S, F, set_, words_) { .key = #F, .type = DIRECTIVE_TYPE_OBJECT, .offset = offsetof(S, F), .implied = true, .set = set_, .help = words_ }
 #define DIRECTIVE_SUBS(S, F, set_, words_) { .key = #F, .type = DIRECTIVE_TYPE_LIST, .offset = offsetof(S, F), .set = set_, .help = words_ }
 
 struct conf_texts {

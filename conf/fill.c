@@ -190,10 +190,24 @@ static void fill_field(struct filler *f, const struct directive *row, const stru
     }
 }
 
+static void fill_default(struct filler *f, const struct directive *row, void *field);
+
+/* A mapping that nobody wrote, with the defaults of its rows. */
+static void *fill_unwritten(struct filler *f, const struct directive_set *set)
+{
+    char *object = arena_zalloc(&f->sections->arena, set->size);
+
+    for (size_t i = 0; i < set->count; i++)
+        fill_default(f, &set->rows[i], object + set->rows[i].offset);
+    return object;
+}
+
 static void fill_default(struct filler *f, const struct directive *row, void *field)
 {
     char complaint[DIRECTIVE_COMPLAINT_SIZE];
 
+    if (row->implied)
+        *(void **)field = fill_unwritten(f, row->set);
     if (!row->default_text)
         return;
     if (row->type == DIRECTIVE_TYPE_TEXTS) {
@@ -332,12 +346,8 @@ static void note_presence(struct conf_sections *sections, const struct slot *slo
  * write it. */
 static void fill_absent(struct filler *f, struct conf_section *section, struct conf_place place)
 {
-    const struct directive_set *set = section->set;
-
-    section->object = arena_zalloc(&f->sections->arena, set->size);
-    conf_places_add(f->places, section->object, set->size, place);
-    for (size_t i = 0; i < set->count; i++)
-        fill_default(f, &set->rows[i], (char *)section->object + set->rows[i].offset);
+    section->object = fill_unwritten(f, section->set);
+    conf_places_add(f->places, section->object, section->set->size, place);
 }
 
 void conf_fill(struct conf_sections *sections, const struct yaml_node *root,

@@ -84,9 +84,9 @@ static const struct directive pool_rows[] = {
     DIRECTIVE_TEXT(struct pool_conf, kv_events, NULL,
                    "Where the endpoints publish KV-cache events: \"tcp://{host}:5557\"."),
     DIRECTIVE_SUB(struct pool_conf, tls, &pool_tls_set, "TLS towards the endpoints."),
-    DIRECTIVE_SUB(struct pool_conf, health, &health_set, "How endpoints are found healthy."),
-    DIRECTIVE_SUB(struct pool_conf, timeouts, &timeouts_set, "Deadlines."),
-    DIRECTIVE_SUB(struct pool_conf, retry, &retry_set, "Retries."),
+    DIRECTIVE_IMPLIED(struct pool_conf, health, &health_set, "How endpoints are found healthy."),
+    DIRECTIVE_IMPLIED(struct pool_conf, timeouts, &timeouts_set, "Deadlines."),
+    DIRECTIVE_IMPLIED(struct pool_conf, retry, &retry_set, "Retries."),
     DIRECTIVE_WORD(struct pool_conf, route, "least_requests", pick_names,
                    "How an endpoint is chosen."),
     DIRECTIVE_NUMBER(

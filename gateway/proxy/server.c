@@ -115,8 +115,8 @@ static const struct directive listener_rows[] = {
                    "Lets peers set tenant, class, explain, pin and X-Forwarded-*."),
     DIRECTIVE_BOOL(struct listener_conf, half_close, "off",
                    "A client that has closed its sending side (HTTP/1.1) still gets its answer."),
-    DIRECTIVE_SUB(struct listener_conf, limits, &limits_set, "Limits."),
-    DIRECTIVE_SUB(struct listener_conf, timeouts, &timeouts_set, "Deadlines."),
+    DIRECTIVE_IMPLIED(struct listener_conf, limits, &limits_set, "Limits."),
+    DIRECTIVE_IMPLIED(struct listener_conf, timeouts, &timeouts_set, "Deadlines."),
 };
 
 static void listener_check(struct conf_checker *checker, const void *section)
