@@ -67,6 +67,27 @@ static bool text_is_clean(struct slice text, struct complaints *complaints)
     return true;
 }
 
+/*
+ * Bytes, and values before libfyaml sees them: in flow style it keeps all tokens until it knows
+ * whether the outermost one is a key, 350 bytes for each bracket. Brackets and commas in texts
+ * count too; nobody has so many.
+ */
+static bool text_is_bounded(struct slice text, struct complaints *complaints)
+{
+    size_t marks = 0;
+
+    if (text.len > YAML_BYTES_MAX) {
+        complain(complaints, (struct conf_place){ 0, 0 }, "larger than %u MiB",
+                 YAML_BYTES_MAX >> 20);
+        return false;
+    }
+    for (size_t i = 0; i < text.len; i++)
+        marks += text.at[i] == '[' || text.at[i] == '{' || text.at[i] == ',';
+    if (marks > YAML_NODES_MAX)
+        complain(complaints, (struct conf_place){ 0, 0 }, "more than %u values", YAML_NODES_MAX);
+    return marks <= YAML_NODES_MAX;
+}
+
 static struct slice token_text(struct builder *b, struct fy_token *token)
 {
     size_t len = 0;
@@ -305,7 +326,8 @@ static bool parse_events(struct builder *b, struct fy_parser *parser, struct fy_
 static bool build(struct builder *b, struct slice text)
 {
     struct fy_diag_cfg diag_settings;
-    struct fy_parse_cfg settings = { .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG };
+    struct fy_parse_cfg settings = { .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG |
+                                              FYPCF_SLOPPY_FLOW_INDENTATION };
     struct fy_parser *parser;
     bool good;
 
@@ -327,12 +349,9 @@ struct yaml_node *yaml_parse(struct slice text, struct arena *arena, struct comp
 {
     struct builder b = { .arena = arena, .complaints = complaints, .last = { 1, 1 } };
 
-    if (text.len > YAML_BYTES_MAX) {
-        complain(complaints, (struct conf_place){ 0, 0 }, "larger than %u MiB",
-                 YAML_BYTES_MAX >> 20);
+    if (!text_is_bounded(text, complaints) || !text_is_clean(text, complaints))
         return NULL;
-    }
-    if (!text_is_clean(text, complaints) || (text.len > 0 && !build(&b, text)))
+    if (text.len > 0 && !build(&b, text))
         return NULL;
     if (!b.root || b.root->is_null) {
         b.root = arena_zalloc(arena, sizeof(*b.root));

@@ -152,6 +152,17 @@ static void anchors_stand_for_what_they_name(void **state)
     conf_unref(conf);
 }
 
+/* As most readers of YAML take them, and people write them. */
+static void brackets_may_close_at_the_left_margin(void **state)
+{
+    struct conf *conf =
+        parsed("pools: [\n{ name: a,\nendpoints: [\n'x:1',\n'x:2'\n]\n}\n]\nworkers: 3\n");
+    (void)state;
+
+    assert_int_equal(((const struct top_conf *)conf_section(conf, &top_set))->workers, 3);
+    conf_unref(conf);
+}
+
 static void references_keep_a_configuration_whole(void **state)
 {
     struct conf *conf = parsed("workers: 3\n");
@@ -324,12 +335,17 @@ static void depth_values_anchors_and_bytes_are_bounded(void **state)
     free(found);
 
     buf_release(&text);
-    buf_printf(&text, "models: [");
     for (int i = 0; i < 100000; i++)
-        buf_printf(&text, "a,");
-    buf_printf(&text, "]\n");
+        buf_printf(&text, "- a\n");
     found = complaints_about(buf_join(&text));
-    assert_string_equal(found, "t.yaml:1:200004: more than 100000 values\n");
+    assert_string_equal(found, "t.yaml:100000:3: more than 100000 values\n");
+    free(found);
+
+    buf_release(&text);
+    for (int i = 0; i < 100001; i++)
+        buf_printf(&text, "[");
+    found = complaints_about(buf_join(&text));
+    assert_string_equal(found, "t.yaml: more than 100000 values\n");
     free(found);
 
     buf_release(&text);
@@ -478,6 +494,7 @@ int main(void)
         cmocka_unit_test(every_type_reaches_its_field),
         cmocka_unit_test(an_empty_file_is_all_defaults),
         cmocka_unit_test(anchors_stand_for_what_they_name),
+        cmocka_unit_test(brackets_may_close_at_the_left_margin),
         cmocka_unit_test(references_keep_a_configuration_whole),
         cmocka_unit_test(each_mistake_is_named_with_its_place),
         cmocka_unit_test(a_byte_order_of_other_encodings_is_refused),
