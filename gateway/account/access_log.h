@@ -5,9 +5,9 @@
  * and the control thread drains into a file descriptor. A line that finds the ring full is dropped
  * and counted (METRIC log_dropped): a slow disk must not slow an exchange.
  *
- * The keys are the rows of access_log.def, with what they mean; what is unknown is left out of the line. Text
- * is JSON-escaped, what is not UTF-8 is replaced by U+FFFD, and each text is cut at its row's
- * limit, so that a line never passes ACCESS_LINE_BYTES, whoever chose the words (J-12).
+ * The keys are the rows of access_log.def, with what they mean; what is unknown is left out of the
+ * line. Text is JSON-escaped, what is not UTF-8 is replaced by U+FFFD, and each text is cut at its
+ * row's limit, so that a line never passes ACCESS_LINE_BYTES, whoever chose the words (J-12).
  */
 #ifndef SLUICE_ACCOUNT_ACCESS_LOG_H
 #define SLUICE_ACCOUNT_ACCESS_LOG_H
@@ -76,8 +76,8 @@ void access_log_write(struct access_log *log, const struct access_entry *entry);
 /*
  * Control thread: by timer, on hurry, and at exit. Writes what is there to `fd`, whole lines at a
  * time, with few calls: a file, a pipe or a terminal. Never waits for a pipe's reader; what cannot
- * be written now stays for the next call. Several logs may share an fd. Returns the errno of a
- * failed write, else 0.
+ * be written now stays for the next call. Several logs may share an fd. SIGPIPE must be
+ * ignored. Returns the errno of a failed write, else 0.
  */
 int access_log_drain(struct access_log *log, int fd);
 

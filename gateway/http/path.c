@@ -80,7 +80,8 @@ static bool path_bytes_are_good(struct slice path)
     return true;
 }
 
-/* How many bytes at the front of `s` end a name within a segment (';', "%2F", "%5C"); 0: none do. */
+/* How many bytes at the front of `s` end a name within a segment (';', "%2F", "%5C"); 0: none do.
+ */
 static size_t segment_break(struct slice s)
 {
     if (s.at[0] == ';')
