@@ -23,6 +23,7 @@
 #include "gateway/proxy/process.h"
 #include "gateway/proxy/server.h"
 #include "gateway/upstream/pool.h"
+#include "routing/catalog.h"
 #include "routing/names.h"
 #include "routing/probe.h"
 
@@ -64,6 +65,7 @@ struct control {
     size_t server_count;
     struct names *names;
     struct probes *probes;
+    struct catalog *catalog;
     struct admin *admin;
     struct conf_watch *conf_watch;
     struct watch *signals, *file;
@@ -306,6 +308,7 @@ static void control_publish(struct control *control, struct fleet *fleet)
     control->fleet = fleet;
     snapshot_publish(&control->fleet_slot, &fleet_ref(fleet)->snapshot);
     probes_follow(control->probes, fleet);
+    catalog_follow(control->catalog, fleet);
     fleet_unref(before);
 }
 
@@ -543,6 +546,7 @@ static void boot_control(struct control *control)
     worker->upstream = upstream_new(worker);
     control->names = names_new(worker, on_names_changed, control);
     control->probes = probes_new(worker);
+    control->catalog = catalog_new(worker);
     timer_init(&control->access_due, on_access_due);
     timer_init(&control->rotate_due, on_rotate_due);
     timer_init(&control->reload_due, on_reload_due);
@@ -619,6 +623,7 @@ static void close_control(struct letter *letter, void *receiver)
     (void)receiver;
     admin_free(control->admin);
     probes_free(control->probes);
+    catalog_free(control->catalog);
     names_free(control->names);
     watch_free(control->signals);
     watch_free(control->file);

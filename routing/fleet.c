@@ -45,6 +45,7 @@ static void pool_state_free(struct snapshot *snapshot)
 {
     struct pool_state *state = CONTAINER_OF(snapshot, struct pool_state, snapshot);
 
+    snapshot_slot_release(&state->cards);
     free(state->name);
     free(state);
 }
@@ -60,6 +61,7 @@ static struct pool_state *pool_state_for(const struct fleet_build *build, const 
     }
     state = xcalloc(1, sizeof(*state));
     snapshot_init(&state->snapshot, pool_state_free);
+    snapshot_slot_init(&state->cards);
     state->name = xstrdup(name);
     state->retry_tokens = RETRY_TOKENS_START;
     return state;

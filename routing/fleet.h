@@ -73,6 +73,7 @@ struct pool_state {
     _Atomic int64_t retry_tokens; /* thousandths of a retry */
     _Atomic uint32_t waiting;     /* exchanges that wait for room at an endpoint */
     _Atomic bool panicking;
+    struct snapshot_slot cards; /* routing/catalog: what its engines say they serve */
 };
 
 struct pool {

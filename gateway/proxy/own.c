@@ -1,9 +1,10 @@
 /*
- * GET /v1/models and /v1/models/NAME: every model and alias of the configuration, over all pools.
+ * GET /v1/models and /v1/models/NAME: every model and alias of the configuration, and behind a
+ * model "*" whatever its engines say they serve, merged over all pools.
  */
 #include "gateway/proxy/own.h"
 
-#include "gateway/base/clock.h"
+#include "routing/catalog.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -14,24 +15,78 @@ bool own_answers(struct slice method, struct slice path)
 {
     if (!slice_eq(method, SLICE("GET")) || !slice_starts(path, models_path))
         return false;
-    return path.len == models_path.len || path.at[models_path.len] == '/';
+    return path.len == models_path.len ||
+           (path.at[models_path.len] == '/' && path.len > models_path.len + 1);
 }
 
+/* max_model_len: 0: unknown, left out. */
+static json_t *card_json(const char *id, const char *root, const char *owner, int64_t created,
+                         int64_t max_model_len)
+{
+    json_t *parent = strcmp(id, root) == 0 ? json_null() : json_string(root);
+    json_t *card =
+        json_pack("{s:s, s:s, s:I, s:s, s:s, s:o}", "id", id, "object", "model", "created",
+                  (json_int_t)created, "owned_by", owner, "root", root, "parent", parent);
+
+    if (max_model_len > 0)
+        json_object_set_new(card, "max_model_len", json_integer(max_model_len));
+    return card;
+}
+
+/* A name of a configured model; what the first version's engines say of it is added. */
 static json_t *model_card(const struct model *model, const char *name)
 {
-    bool is_alias = strcmp(model->name, name) != 0;
+    struct cards *cards = catalog_cards(model->versions[0].pool);
+    const struct card *said = cards_find(cards, model->versions[0].model);
+    json_t *card = card_json(name, model->name, "sluice", said ? said->created : 0,
+                             said ? said->max_model_len : 0);
 
-    return json_pack("{s:s, s:s, s:I, s:s, s:s, s:o}", "id", name, "object", "model", "created",
-                     (json_int_t)0, "owned_by", "sluice", "root", model->name, "parent",
-                     is_alias ? json_string(model->name) : json_null());
+    cards_unref(cards);
+    return card;
 }
 
-static void add_cards(json_t *data, const struct model *model)
+struct list_walk {
+    struct slice wanted; /* a name; empty: all */
+    json_t *found;       /* array */
+    struct map seen;     /* names that are in `found`, borrowed from it */
+};
+
+static void walk_add(struct list_walk *walk, const char *name, json_t *card)
+{
+    const char *kept = json_string_value(json_object_get(card, "id"));
+
+    if ((walk->wanted.len > 0 && !slice_eq(walk->wanted, slice_str(name))) ||
+        map_get(&walk->seen, slice_str(name))) {
+        json_decref(card);
+        return;
+    }
+    json_array_append_new(walk->found, card);
+    map_put(&walk->seen, slice_str(kept), card);
+}
+
+static void walk_model(struct list_walk *walk, const struct model *model)
 {
     if (strcmp(model->name, "*") != 0)
-        json_array_append_new(data, model_card(model, model->name));
+        walk_add(walk, model->name, model_card(model, model->name));
     for (size_t i = 0; i < model->conf->aliases.count; i++)
-        json_array_append_new(data, model_card(model, model->conf->aliases.at[i]));
+        walk_add(walk, model->conf->aliases.at[i], model_card(model, model->conf->aliases.at[i]));
+}
+
+/* What "*" takes because its engines have it. */
+static void walk_catch_all(struct list_walk *walk, const struct model *model)
+{
+    for (size_t v = 0; v < model->count; v++) {
+        struct cards *cards = catalog_cards(model->versions[v].pool);
+
+        for (size_t i = 0; cards && i < cards->count; i++) {
+            const struct card *card = &cards->at[i];
+
+            walk_add(
+                walk, card->id,
+                card_json(card->id, card->id, card->owned_by, card->created, card->max_model_len));
+        }
+        cards_unref(cards);
+    }
 }
 
 static void print_json(json_t *json, struct buf *out)
@@ -41,28 +96,29 @@ static void print_json(json_t *json, struct buf *out)
     CHECK(text);
     buf_add(out, slice_str(text));
     free(text);
-    json_decref(json);
 }
 
 const struct reason *own_answer(const struct fleet *fleet, struct slice path, struct buf *out)
 {
-    struct slice name = slice_skip(path, models_path.len + 1);
-    const struct model *model = map_get(&fleet->models_by_name, name);
-    json_t *data;
+    struct list_walk walk = { .wanted = slice_skip(path, models_path.len + 1),
+                              .found = json_array() };
+    const struct reason *reason = NULL;
+    json_t *all;
 
-    if (path.len > models_path.len) {
-        char *text;
-
-        if (!model)
-            return &reason_model_not_found;
-        text = slice_dup(name);
-        print_json(model_card(model, text), out);
-        free(text);
-        return NULL;
-    }
-    data = json_array();
+    map_init(&walk.seen);
     for (size_t i = 0; i < fleet->model_count; i++)
-        add_cards(data, &fleet->models[i]);
-    print_json(json_pack("{s:s, s:o}", "object", "list", "data", data), out);
-    return NULL;
+        walk_model(&walk, &fleet->models[i]);
+    if (fleet->catch_all)
+        walk_catch_all(&walk, fleet->catch_all);
+    all = json_pack("{s:s, s:O}", "object", "list", "data", walk.found);
+    if (walk.wanted.len == 0)
+        print_json(all, out);
+    else if (json_array_size(walk.found) > 0)
+        print_json(json_array_get(walk.found, 0), out);
+    else
+        reason = &reason_model_not_found;
+    map_release(&walk.seen);
+    json_decref(all);
+    json_decref(walk.found);
+    return reason;
 }
