@@ -86,7 +86,7 @@ enum directive_shape {
 };
 
 struct directive_set {
-    const char *key; /* top-level key; NULL for ROOT; for nested sets: a name for the reference ("endpoint TLS") */
+    const char *key; /* top-level key; NULL for ROOT; of a nested set nobody reads it: it is called by its place, "pools.tls" */
     enum directive_shape shape;
     const char *help;
     const struct directive *rows;

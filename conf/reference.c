@@ -2,28 +2,10 @@
  * `sluice reference`: the rows as Markdown, a table a set. Sets inside sections follow the section
  * that names them first.
  */
+#include "conf/conf.h"
+
 #include "conf/format.h"
-#include "conf/sections.h"
-
-#define SETS_MAX 128 /* of one program; a check below counts */
-
-struct reference {
-    struct buf *out;
-    const struct directive_set *sets[SETS_MAX]; /* in the order they are printed */
-    size_t count;
-};
-
-static void set_add(struct reference *r, const struct directive_set *set)
-{
-    for (size_t i = 0; i < r->count; i++)
-        if (r->sets[i] == set)
-            return;
-    CHECK(r->count < SETS_MAX);
-    r->sets[r->count++] = set;
-    for (size_t i = 0; i < set->count; i++)
-        if (set->rows[i].set)
-            set_add(r, set->rows[i].set);
-}
+#include "conf/sets.h"
 
 /* A cell may not hold what ends it. */
 static void cell_add(struct buf *out, const char *text)
@@ -57,7 +39,7 @@ static void bounds_add(struct buf *out, const struct directive *row)
         bound_add(out, row, "at most", row->max);
 }
 
-static void type_add(struct buf *out, const struct directive *row)
+static void type_add(struct buf *out, const struct conf_sets *all, const struct directive *row)
 {
     const struct text_format *format = text_format(row->format);
 
@@ -67,7 +49,7 @@ static void type_add(struct buf *out, const struct directive *row)
     }
     buf_add(out, slice_str(directive_type_name(row->type)));
     if (row->set)
-        buf_printf(out, ": %s", row->set->key);
+        buf_printf(out, ": %s", conf_sets_name(all, row->set));
     if (format) {
         buf_add(out, SLICE(": "));
         cell_add(out, format->wanted);
@@ -75,10 +57,10 @@ static void type_add(struct buf *out, const struct directive *row)
     bounds_add(out, row);
 }
 
-static void row_add(struct buf *out, const struct directive *row)
+static void row_add(struct buf *out, const struct conf_sets *all, const struct directive *row)
 {
     buf_printf(out, "| `%s` | ", row->key);
-    type_add(out, row);
+    type_add(out, all, row);
     if (row->default_text)
         buf_printf(out, " | `%s` | ", row->default_text);
     else
@@ -87,27 +69,27 @@ static void row_add(struct buf *out, const struct directive *row)
     buf_add(out, SLICE(" |\n"));
 }
 
-static void set_print(struct buf *out, const struct directive_set *set)
+static void set_print(struct buf *out, const struct conf_sets *all,
+                      const struct conf_named_set *named)
 {
-    buf_printf(out, "\n## %s\n\n", set->key ? set->key : "Top of the file");
+    const struct directive_set *set = named->set;
+
+    buf_printf(out, "\n## %s\n\n", named->name[0] ? named->name : "Top of the file");
     if (set->help)
         buf_printf(out, "%s\n\n", set->help);
     buf_add(out, SLICE("| key | value | default | what it does |\n|---|---|---|---|\n"));
     for (size_t i = 0; i < set->count; i++)
-        row_add(out, &set->rows[i]);
+        row_add(out, all, &set->rows[i]);
 }
 
 void conf_print_reference(const struct directive_set *const *sets, struct buf *out)
 {
-    struct reference r = { .out = out };
+    struct conf_sets all;
 
-    for (; *sets; sets++)
-        set_add(&r, *sets);
-    buf_add(
-        out,
-        SLICE("# Directives\n\n"
-              "Sizes: `4096`, `64KB` (64000), `64KiB` (65536). Durations: `500ms`, `5s`, `1m30s`, "
-              "`1h`, `7d`. Paths are relative to the file's folder.\n"));
-    for (size_t i = 0; i < r.count; i++)
-        set_print(out, r.sets[i]);
+    conf_sets_collect(&all, sets);
+    buf_add(out, SLICE("# Directives\n\n"
+                       "Sizes: `4096`, `64KB` (64000), `64KiB` (65536). Durations: `500ms`, `5s`, "
+                       "`1m30s`, `1h`, `7d`. Paths are relative to the file's folder.\n"));
+    for (size_t i = 0; i < all.count; i++)
+        set_print(out, &all, &all.at[i]);
 }

@@ -6,6 +6,7 @@
  */
 #include "conf/format.h"
 #include "conf/print.h"
+#include "conf/sets.h"
 
 #include <stdio.h>
 
@@ -15,7 +16,13 @@
     "^(0|([0-9]+ *[Dd])?([0-9]+ *[Hh])?([0-9]+ *[Mm])?([0-9]+ *[Ss])?([0-9]+ *[Mm][Ss])?)$"
 #define REAL_PATTERN "^[-+0-9.eE]+%?$"
 
-static json_t *set_schema(const struct directive_set *set, json_t *definitions);
+/* What stands under $defs: every set that was referred to. */
+struct definitions {
+    struct conf_sets names;
+    json_t *map;
+};
+
+static json_t *set_schema(const struct directive_set *set, struct definitions *definitions);
 
 static void put(json_t *schema, const char *key, json_t *value)
 {
@@ -62,22 +69,23 @@ static json_t *bounded(json_t *schema, const struct directive *row)
     return schema;
 }
 
-static json_t *number_schema(const struct directive *row, json_t *definitions UNUSED)
+static json_t *number_schema(const struct directive *row, struct definitions *definitions UNUSED)
 {
     return bounded(of_type("integer"), row);
 }
 
-static json_t *real_schema(const struct directive *row, json_t *definitions UNUSED)
+static json_t *real_schema(const struct directive *row, struct definitions *definitions UNUSED)
 {
     return either(bounded(of_type("number"), row), text_of(REAL_PATTERN));
 }
 
-static json_t *size_schema(const struct directive *row, json_t *definitions UNUSED)
+static json_t *size_schema(const struct directive *row, struct definitions *definitions UNUSED)
 {
     return either(bounded(of_type("integer"), row), text_of(SIZE_PATTERN));
 }
 
-static json_t *duration_schema(const struct directive *row UNUSED, json_t *definitions UNUSED)
+static json_t *duration_schema(const struct directive *row UNUSED,
+                               struct definitions *definitions UNUSED)
 {
     json_t *zero = json_object();
 
@@ -85,7 +93,8 @@ static json_t *duration_schema(const struct directive *row UNUSED, json_t *defin
     return either(zero, text_of(DURATION_PATTERN));
 }
 
-static json_t *truth_schema(const struct directive *row UNUSED, json_t *definitions UNUSED)
+static json_t *truth_schema(const struct directive *row UNUSED,
+                            struct definitions *definitions UNUSED)
 {
     json_t *schema = json_object();
 
@@ -93,7 +102,7 @@ static json_t *truth_schema(const struct directive *row UNUSED, json_t *definiti
     return schema;
 }
 
-static json_t *word_schema(const struct directive *row, json_t *definitions UNUSED)
+static json_t *word_schema(const struct directive *row, struct definitions *definitions UNUSED)
 {
     json_t *schema = json_object(), *words = json_array();
 
@@ -103,14 +112,15 @@ static json_t *word_schema(const struct directive *row, json_t *definitions UNUS
     return schema;
 }
 
-static json_t *text_schema(const struct directive *row, json_t *definitions UNUSED)
+static json_t *text_schema(const struct directive *row, struct definitions *definitions UNUSED)
 {
     const struct text_format *format = text_format(row->format);
 
     return text_of(format ? format->pattern : NULL);
 }
 
-static json_t *path_schema(const struct directive *row UNUSED, json_t *definitions UNUSED)
+static json_t *path_schema(const struct directive *row UNUSED,
+                           struct definitions *definitions UNUSED)
 {
     json_t *schema = of_type("string");
 
@@ -118,7 +128,7 @@ static json_t *path_schema(const struct directive *row UNUSED, json_t *definitio
     return schema;
 }
 
-static json_t *texts_schema(const struct directive *row, json_t *definitions)
+static json_t *texts_schema(const struct directive *row, struct definitions *definitions)
 {
     json_t *list = of_type("array");
 
@@ -126,36 +136,27 @@ static json_t *texts_schema(const struct directive *row, json_t *definitions)
     return either(text_schema(row, definitions), list);
 }
 
-/* The name of a set's definition: its key, fit for a URI. */
-static void definition_name(const struct directive_set *set, char *ret_name, size_t size)
+static json_t *reference_to(const struct directive_set *set, struct definitions *definitions)
 {
-    snprintf(ret_name, size, "%s", set->key);
-    for (char *c = ret_name; *c; c++)
-        if (*c == ' ' || *c == '/' || *c == '~' || *c == '%')
-            *c = '_';
-}
-
-static json_t *reference_to(const struct directive_set *set, json_t *definitions)
-{
-    char name[128], path[160];
+    const char *name = conf_sets_name(&definitions->names, set);
+    char path[CONF_SET_NAME_SIZE + 16];
     json_t *schema = json_object();
 
-    definition_name(set, name, sizeof(name));
-    if (!json_object_get(definitions, name)) {
-        put(definitions, name, json_object()); /* a set may stand inside itself */
-        put(definitions, name, set_schema(set, definitions));
+    if (!json_object_get(definitions->map, name)) {
+        put(definitions->map, name, json_object()); /* a set may stand inside itself */
+        put(definitions->map, name, set_schema(set, definitions));
     }
     snprintf(path, sizeof(path), "#/$defs/%s", name);
     put(schema, "$ref", json_string(path));
     return schema;
 }
 
-static json_t *object_schema(const struct directive *row, json_t *definitions)
+static json_t *object_schema(const struct directive *row, struct definitions *definitions)
 {
     return reference_to(row->set, definitions);
 }
 
-static json_t *list_schema(const struct directive *row, json_t *definitions)
+static json_t *list_schema(const struct directive *row, struct definitions *definitions)
 {
     json_t *schema = of_type("array");
 
@@ -163,7 +164,7 @@ static json_t *list_schema(const struct directive *row, json_t *definitions)
     return schema;
 }
 
-static json_t *(*const schemas[])(const struct directive *row, json_t *definitions) = {
+static json_t *(*const schemas[])(const struct directive *row, struct definitions *definitions) = {
     [DIRECTIVE_TYPE_TEXT] = text_schema,         [DIRECTIVE_TYPE_PATH] = path_schema,
     [DIRECTIVE_TYPE_BOOL] = truth_schema,        [DIRECTIVE_TYPE_NUMBER] = number_schema,
     [DIRECTIVE_TYPE_REAL] = real_schema,         [DIRECTIVE_TYPE_SIZE] = size_schema,
@@ -191,7 +192,7 @@ static json_t *default_value(const struct directive *row)
     return json_string(row->default_text);
 }
 
-static json_t *row_schema(const struct directive *row, json_t *definitions)
+static json_t *row_schema(const struct directive *row, struct definitions *definitions)
 {
     json_t *schema = schemas[row->type](row, definitions);
 
@@ -203,7 +204,7 @@ static json_t *row_schema(const struct directive *row, json_t *definitions)
 }
 
 static void rows_add(const struct directive_set *set, json_t *properties, json_t *required,
-                     json_t *definitions)
+                     struct definitions *definitions)
 {
     for (size_t i = 0; i < set->count; i++) {
         put(properties, set->rows[i].key, row_schema(&set->rows[i], definitions));
@@ -223,7 +224,7 @@ static void mapping_finish(json_t *schema, json_t *properties, json_t *required)
         json_decref(required);
 }
 
-static json_t *set_schema(const struct directive_set *set, json_t *definitions)
+static json_t *set_schema(const struct directive_set *set, struct definitions *definitions)
 {
     json_t *schema = json_object(), *properties = json_object(), *required = json_array();
 
@@ -236,20 +237,21 @@ static json_t *set_schema(const struct directive_set *set, json_t *definitions)
 
 void conf_print_schema(const struct directive_set *const *sets, struct buf *out)
 {
-    json_t *schema = json_object(), *definitions = json_object();
-    json_t *properties = json_object(), *required = json_array();
+    json_t *schema = json_object(), *properties = json_object(), *required = json_array();
+    struct definitions definitions = { .map = json_object() };
 
+    conf_sets_collect(&definitions.names, sets);
     put(schema, "$schema", json_string(SCHEMA_DIALECT));
     put(schema, "title", json_string("sluice"));
     for (; *sets; sets++) {
         struct directive top = conf_top_row(*sets);
 
         if ((*sets)->shape == DIRECTIVE_ROOT)
-            rows_add(*sets, properties, required, definitions);
+            rows_add(*sets, properties, required, &definitions);
         else
-            put(properties, (*sets)->key, row_schema(&top, definitions));
+            put(properties, (*sets)->key, row_schema(&top, &definitions));
     }
     mapping_finish(schema, properties, required);
-    put(schema, "$defs", definitions);
+    put(schema, "$defs", definitions.map);
     conf_json_lines(schema, out);
 }

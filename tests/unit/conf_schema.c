@@ -174,7 +174,7 @@ static void every_row_is_in_the_schema_with_its_words_and_default(void **state)
     json_t *top = json_object_get(schema, "properties");
     json_t *workers = json_object_get(top, "workers");
     json_t *definitions = json_object_get(schema, "$defs");
-    json_t *tls = json_object_get(definitions, "endpoint_TLS");
+    json_t *tls = json_object_get(definitions, "pools.tls");
     json_t *verify = json_object_get(json_object_get(tls, "properties"), "verify");
     (void)state;
 
@@ -201,12 +201,12 @@ static void the_reference_has_a_table_a_set_and_a_line_a_row(void **state)
         "\n| `drain_timeout` | duration, at most 1h | `5s` | Time to drain. |\n",
         "\n| `buffer` | size, at least 4KiB, at most 1MiB | `64 KiB` | Bytes of a buffer. |\n",
         "\n| `budget` | real number, at most 1 | `20%` | Part of requests that may be retried. |\n",
-        "\n| `sticky` | mapping: sticky sessions |  | Stickiness. |\n",
-        "\n## sticky sessions\n",
+        "\n| `sticky` | mapping: sticky |  | Stickiness. |\n",
+        "\n## sticky\n",
         "\n| `header` | text: the name of a header | required | The header whose value sticks. |\n",
-        "\n## endpoint TLS\n",
+        "\n## pools.tls\n",
         "\n| `route` | `price`, `least_requests`, `round_robin` | `price` | How one is chosen. |\n",
-        "\n| `versions` | list of mappings: version |  | Its versions. |\n",
+        "\n| `versions` | list of mappings: models.versions |  | Its versions. |\n",
         "\n| `key_file` | path |  | The key's file. |\n",
     };
     struct buf out;
