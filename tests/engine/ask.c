@@ -153,6 +153,7 @@ static bool set_length(struct reader *reader, uint32_t max)
         own = max;
     ask->cut_short = max > 0 && (own > max || ignore_eos);
     ask->tokens = max > 0 && own > max ? max : own;
+    ask->tokens_max = max;
     return true;
 }
 
@@ -405,6 +406,7 @@ static bool check_lengths(struct reader *reader)
 {
     const struct ask *ask = reader->ask;
     uint64_t most = reader->engine->options->max_model_len;
+    uint32_t asked = ask->tokens_max > 0 ? ask->tokens_max : ask->tokens;
 
     if (ask->prompts_count * ask->n > PROMPTS_MAX)
         return refuse(reader, 400, "BadRequestError", "More than %d answers in one request.",
@@ -414,13 +416,13 @@ static bool check_lengths(struct reader *reader)
 
         if (count == 0)
             return refuse(reader, 400, "BadRequestError", "The decoder prompt cannot be empty");
-        if (count + ask->tokens > most)
+        if (count + asked > most)
             return refuse(
                 reader, 400, "BadRequestError",
                 "This model's maximum context length is %llu tokens. However, you requested %u "
                 "output tokens and your prompt contains %llu input tokens. Please reduce the "
                 "length of the input prompt or the number of requested output tokens.",
-                (unsigned long long)most, ask->tokens, (unsigned long long)count);
+                (unsigned long long)most, asked, (unsigned long long)count);
     }
     return true;
 }

@@ -24,11 +24,12 @@ struct ask {
     struct slice salt;  /* borrowed; of the cache: cache_salt */
     bool stream, include_usage, continuous_usage;
     bool return_token_ids;
-    bool mid_text;    /* the prompt is a text that goes on, not a chat */
-    uint32_t n;       /* answers to each prompt */
-    uint32_t tokens;  /* of each answer */
-    bool cut_short;   /* ended by max_tokens, not by itself */
-    json_t *function; /* borrowed; to be called: {"name", "parameters"}; NULL: none */
+    bool mid_text;       /* the prompt is a text that goes on, not a chat */
+    uint32_t n;          /* answers to each prompt */
+    uint32_t tokens;     /* of each answer */
+    uint32_t tokens_max; /* what the client allowed; 0: nothing was said */
+    bool cut_short;      /* ended by max_tokens, not by itself */
+    json_t *function;    /* borrowed; to be called: {"name", "parameters"}; NULL: none */
 
     struct tokens *prompts;
     size_t prompts_count;

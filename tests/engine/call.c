@@ -107,8 +107,7 @@ void call_open(struct engine *engine, struct conn *conn, struct stream *stream)
 /* Whether the client left while an answer was being made. */
 static bool was_aborted(const struct call *call)
 {
-    return call->generation ? generation_is_under_way(call->generation)
-                            : call->halted && !call->stream->out_head_sent;
+    return call->generation ? generation_is_under_way(call->generation) : call->stalled;
 }
 
 static void call_free(struct call *call)

@@ -40,8 +40,9 @@ struct call {
     struct fault fault; /* kind NULL: none; cleared when it has struck */
     uint64_t events;    /* sent on this stream */
     bool halted;        /* a fault has taken over: nothing more is emitted */
-    bool ending;        /* call_end was called; what is held is still to be sent */
-    struct buf held;    /* bytes that a fault sends later, piece by piece */
+    bool stalled; /* a fault keeps it from being served; a client that leaves now has aborted it */
+    bool ending;  /* call_end was called; what is held is still to be sent */
+    struct buf held; /* bytes that a fault sends later, piece by piece */
     struct timer timer;
     call_then_fn *then; /* what the timer does; see call_later and call_when_sent */
     bool then_when_sent;

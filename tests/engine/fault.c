@@ -74,13 +74,13 @@ static void answer_busy(struct call *call)
 
 static void serve_after_stall(struct call *call)
 {
-    call->halted = false;
+    call->stalled = false;
     call_serve(call);
 }
 
 static void stall_head(struct call *call)
 {
-    call->halted = true;
+    call->stalled = true;
     if (call->fault.a > 0)
         call_later(call, call->fault.a, serve_after_stall);
 }

@@ -26,6 +26,7 @@ double step_work_us(const struct step_work *work)
 }
 
 static void on_step_timer(struct timer *timer);
+static void on_step_defer(struct defer *defer);
 
 void scheduler_init(struct scheduler *scheduler, struct worker *worker, struct cache *cache,
                     const struct scheduler_settings *settings)
@@ -34,12 +35,14 @@ void scheduler_init(struct scheduler *scheduler, struct worker *worker, struct c
     list_init(&scheduler->running);
     list_init(&scheduler->waiting);
     timer_init(&scheduler->step_timer, on_step_timer);
+    defer_init(&scheduler->step_defer, on_step_defer);
 }
 
 void scheduler_release(struct scheduler *scheduler)
 {
     CHECK(list_is_empty(&scheduler->running) && list_is_empty(&scheduler->waiting));
     timer_clear(&scheduler->step_timer);
+    defer_cancel(&scheduler->step_defer);
 }
 
 void sequence_init(struct sequence *sequence)
@@ -296,21 +299,40 @@ static void step_finish(struct scheduler *s)
     }
 }
 
-static void on_step_timer(struct timer *timer)
+/* Has the end of the step under way looked at. */
+static void await_step_end(struct scheduler *s)
 {
-    struct scheduler *s = CONTAINER_OF(timer, struct scheduler, step_timer);
+    s->stepping = true;
+    if (s->settings->time_scale > 0)
+        timer_set(&s->worker->timers, &s->step_timer, s->step_end_us);
+    else
+        worker_defer_next(s->worker, &s->step_defer);
+}
+
+/* Finishes the steps that are over and begins the next ones. */
+static void make_steps(struct scheduler *s)
+{
     unsigned steps = s->settings->time_scale > 0 ? STEPS_A_TICK : 1;
 
-    while (s->step_end_us <= s->worker->now_us) {
-        if (steps-- == 0) {
-            s->step_end_us = s->worker->now_us;
-            break;
-        }
+    s->stepping = false;
+    while (steps-- > 0 && s->step_end_us <= s->worker->now_us) {
         step_finish(s);
         if (!step_begin(s))
             return;
     }
-    timer_set(&s->worker->timers, &s->step_timer, s->step_end_us);
+    if (s->step_end_us < s->worker->now_us)
+        s->step_end_us = s->worker->now_us;
+    await_step_end(s);
+}
+
+static void on_step_timer(struct timer *timer)
+{
+    make_steps(CONTAINER_OF(timer, struct scheduler, step_timer));
+}
+
+static void on_step_defer(struct defer *defer)
+{
+    make_steps(CONTAINER_OF(defer, struct scheduler, step_defer));
 }
 
 bool scheduler_add(struct scheduler *s, struct sequence *sequence)
@@ -321,11 +343,11 @@ bool scheduler_add(struct scheduler *s, struct sequence *sequence)
         return false;
     hash_full_blocks(s, sequence);
     set_state(s, sequence, SEQUENCE_WAITING);
-    if (!timer_is_set(&s->step_timer)) {
+    if (!s->stepping) {
         s->step_end_us = s->worker->now_us;
         s->step_end_fraction = 0;
-        /* An empty step that ends now: all who arrive in this turn begin together. */
-        timer_set(&s->worker->timers, &s->step_timer, s->step_end_us);
+        await_step_end(
+            s); /* an empty step that ends now: all who arrive in this turn begin together */
     }
     return true;
 }

@@ -80,6 +80,8 @@ struct scheduler {
     struct list running, waiting; /* oldest first */
     uint32_t running_count, waiting_count;
     struct timer step_timer;  /* end of the step under way */
+    struct defer step_defer;  /* the same, when steps take no time */
+    bool stepping;            /* one of them is set */
     uint64_t step_end_us;     /* on the model's clock, which may lag behind the worker's */
     double step_end_fraction; /* of a microsecond: short steps must not be rounded away */
     struct scheduler_counts counts;
