@@ -95,8 +95,9 @@ static struct answer_facts read_event(struct usage_reader *reader, const struct 
 static void pass_stripped(struct usage_reader *reader, const struct sse_event *event,
                           const struct answer_facts *facts, struct buf *out)
 {
-    bool has_member = facts->usage_value.kind == JSON_NULL ||
-                      (facts->usage_value.kind == JSON_OBJECT && reader->strip == USAGE_STRIP_ALL);
+    bool has_member =
+        facts->usage_value.kind == JSON_KIND_NULL ||
+        (facts->usage_value.kind == JSON_KIND_OBJECT && reader->strip == USAGE_STRIP_ALL);
     struct slice cut;
 
     reader->removed_last = facts->usage_only;

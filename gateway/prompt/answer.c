@@ -35,7 +35,7 @@ bool answer_read_text(struct slice data, const struct answer_member *members,
                       struct answer_walk *ret_walk)
 {
     struct json_reader r;
-    struct answer_walk walk = { .type = { .kind = JSON_NONE } };
+    struct answer_walk walk = { .type = { .kind = JSON_KIND_NONE } };
 
     json_open(&r, data, NULL);
     answer_read_object(&r, &walk, members);
@@ -50,9 +50,10 @@ static bool holds_something(struct json_reader *r)
     struct json_value value;
 
     json_take(r, &value);
-    if (value.kind == JSON_ARRAY || value.kind == JSON_OBJECT || value.kind == JSON_STRING)
+    if (value.kind == JSON_KIND_ARRAY || value.kind == JSON_KIND_OBJECT ||
+        value.kind == JSON_KIND_STRING)
         return value.raw.len > 2; /* more than "", [] or {} */
-    return value.kind == JSON_NUMBER || value.kind == JSON_TRUE;
+    return value.kind == JSON_KIND_NUMBER || value.kind == JSON_KIND_TRUE;
 }
 
 static bool is_not_null(struct json_reader *r)
@@ -60,7 +61,7 @@ static bool is_not_null(struct json_reader *r)
     struct json_value value;
 
     json_take(r, &value);
-    return value.kind > JSON_NULL;
+    return value.kind > JSON_KIND_NULL;
 }
 
 void answer_read_content(struct json_reader *r, struct answer_walk *walk,

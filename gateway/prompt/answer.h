@@ -12,7 +12,7 @@
 /* One event being read. */
 struct answer_walk {
     struct answer_facts facts;
-    struct json_value type; /* the member "type" at the top; kind JSON_NONE: not there */
+    struct json_value type; /* the member "type" at the top; kind JSON_KIND_NONE: not there */
 };
 
 /* Reads the value that comes next; must take or enter it. `key` is the member's. */

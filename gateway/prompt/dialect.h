@@ -45,7 +45,7 @@ struct answer_facts {
     bool no_choices; /* "choices" is there and empty */
     struct answer_usage usage;
     struct json_value usage_key,
-        usage_value;   /* the member "usage" at the top, in the data; kind JSON_NONE: none */
+        usage_value;   /* the member "usage" at the top, in the data; kind JSON_KIND_NONE: none */
     uint64_t sequence; /* Responses: sequence_number; else 0 */
 };
 

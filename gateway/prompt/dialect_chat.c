@@ -88,7 +88,7 @@ void openai_classify(struct slice type, struct slice data, struct answer_facts *
     *facts = walk.facts;
     facts->error |= slice_eq(type, SLICE("error"));
     facts->opening &= !facts->content;
-    facts->usage_only = facts->no_choices && facts->usage_value.kind == JSON_OBJECT;
+    facts->usage_only = facts->no_choices && facts->usage_value.kind == JSON_KIND_OBJECT;
 }
 
 void openai_error(struct buf *out, const struct reason *reason, struct slice message,

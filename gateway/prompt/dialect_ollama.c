@@ -10,7 +10,7 @@ static void read_done(struct json_reader *r, struct answer_walk *walk, const str
 
     (void)key;
     json_take(r, &value);
-    if (value.kind == JSON_TRUE)
+    if (value.kind == JSON_KIND_TRUE)
         walk->facts.finish = walk->facts.terminal = true;
 }
 

@@ -51,7 +51,7 @@ static void read_sequence(struct json_reader *r, struct answer_walk *walk,
 
 static void apply_type(struct json_value type, struct answer_facts *facts)
 {
-    if (type.kind == JSON_STRING && slice_ends(json_inner(type), SLICE(".delta")))
+    if (type.kind == JSON_KIND_STRING && slice_ends(json_inner(type), SLICE(".delta")))
         facts->content = true;
     for (size_t i = 0; i < ARRAY_LEN(event_types); i++) {
         if (!json_text_is(type, event_types[i].type))

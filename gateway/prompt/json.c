@@ -12,11 +12,12 @@
 
 /* What a value's first byte says. */
 static const uint8_t kind_of[256] = {
-    ['n'] = JSON_NULL,   ['f'] = JSON_FALSE,  ['t'] = JSON_TRUE,   ['-'] = JSON_NUMBER,
-    ['0'] = JSON_NUMBER, ['1'] = JSON_NUMBER, ['2'] = JSON_NUMBER, ['3'] = JSON_NUMBER,
-    ['4'] = JSON_NUMBER, ['5'] = JSON_NUMBER, ['6'] = JSON_NUMBER, ['7'] = JSON_NUMBER,
-    ['8'] = JSON_NUMBER, ['9'] = JSON_NUMBER, ['"'] = JSON_STRING, ['['] = JSON_ARRAY,
-    ['{'] = JSON_OBJECT,
+    ['n'] = JSON_KIND_NULL,   ['f'] = JSON_KIND_FALSE,  ['t'] = JSON_KIND_TRUE,
+    ['-'] = JSON_KIND_NUMBER, ['0'] = JSON_KIND_NUMBER, ['1'] = JSON_KIND_NUMBER,
+    ['2'] = JSON_KIND_NUMBER, ['3'] = JSON_KIND_NUMBER, ['4'] = JSON_KIND_NUMBER,
+    ['5'] = JSON_KIND_NUMBER, ['6'] = JSON_KIND_NUMBER, ['7'] = JSON_KIND_NUMBER,
+    ['8'] = JSON_KIND_NUMBER, ['9'] = JSON_KIND_NUMBER, ['"'] = JSON_KIND_STRING,
+    ['['] = JSON_KIND_ARRAY,  ['{'] = JSON_KIND_OBJECT,
 };
 
 /* Bytes of an escape by the character behind the backslash; 0: none begins so. */
@@ -85,9 +86,9 @@ void json_open(struct json_reader *r, struct slice text, const struct json_limit
 enum json_kind json_peek(struct json_reader *r)
 {
     if (r->reason)
-        return JSON_NONE;
+        return JSON_KIND_NONE;
     skip_space(r);
-    return r->at < r->end ? (enum json_kind)kind_of[(unsigned char)*r->at] : JSON_NONE;
+    return r->at < r->end ? (enum json_kind)kind_of[(unsigned char)*r->at] : JSON_KIND_NONE;
 }
 
 static bool enter(struct json_reader *r, bool object)
@@ -106,12 +107,12 @@ static bool enter(struct json_reader *r, bool object)
 
 bool json_enter_object(struct json_reader *r)
 {
-    return json_peek(r) == JSON_OBJECT && enter(r, true);
+    return json_peek(r) == JSON_KIND_OBJECT && enter(r, true);
 }
 
 bool json_enter_array(struct json_reader *r)
 {
-    return json_peek(r) == JSON_ARRAY && enter(r, false);
+    return json_peek(r) == JSON_KIND_ARRAY && enter(r, false);
 }
 
 /* From a backslash past its escape; NULL: it is none. */
@@ -206,15 +207,15 @@ static bool scan_scalar(struct json_reader *r, enum json_kind kind, bool *ret_es
                         bool *ret_integer)
 {
     switch (kind) {
-    case JSON_STRING:
+    case JSON_KIND_STRING:
         return scan_string(r, ret_escaped);
-    case JSON_NUMBER:
+    case JSON_KIND_NUMBER:
         return scan_number(r, ret_integer);
-    case JSON_NULL:
+    case JSON_KIND_NULL:
         return scan_word(r, SLICE("null"));
-    case JSON_FALSE:
+    case JSON_KIND_FALSE:
         return scan_word(r, SLICE("false"));
-    case JSON_TRUE:
+    case JSON_KIND_TRUE:
         return scan_word(r, SLICE("true"));
     default:
         return fail(r, &reason_bad_json);
@@ -231,7 +232,7 @@ static bool scan_key(struct json_reader *r, struct json_value *ret_key)
         return fail(r, &reason_bad_json);
     if (ret_key)
         *ret_key = (struct json_value){ .raw = slice_of(start, (size_t)(r->at - start)),
-                                        .kind = JSON_STRING,
+                                        .kind = JSON_KIND_STRING,
                                         .escaped = escaped };
     skip_space(r);
     if (r->at == r->end || *r->at != ':')
@@ -284,8 +285,8 @@ static void walk_out(struct json_reader *r)
             continue;
         }
         kind = json_peek(r);
-        if (kind == JSON_OBJECT || kind == JSON_ARRAY)
-            enter(r, kind == JSON_OBJECT);
+        if (kind == JSON_KIND_OBJECT || kind == JSON_KIND_ARRAY)
+            enter(r, kind == JSON_KIND_OBJECT);
         else
             scan_scalar(r, kind, &escaped, &integer);
     }
@@ -296,14 +297,14 @@ void json_take(struct json_reader *r, struct json_value *ret_value)
     struct json_value value = { .kind = (uint8_t)json_peek(r) };
     const char *start = r->at;
 
-    if (value.kind != JSON_OBJECT && value.kind != JSON_ARRAY)
+    if (value.kind != JSON_KIND_OBJECT && value.kind != JSON_KIND_ARRAY)
         scan_scalar(r, value.kind, &value.escaped, &value.integer);
-    else if (enter(r, value.kind == JSON_OBJECT))
+    else if (enter(r, value.kind == JSON_KIND_OBJECT))
         walk_out(r);
     r->fresh = false;
     value.raw = slice_of(start, (size_t)(r->at - start));
     if (ret_value)
-        *ret_value = r->reason ? (struct json_value){ .kind = JSON_NONE } : value;
+        *ret_value = r->reason ? (struct json_value){ .kind = JSON_KIND_NONE } : value;
 }
 
 const struct reason *json_close(struct json_reader *r)

@@ -33,14 +33,14 @@
 #define JSON_DEPTH_MAX 128
 
 enum json_kind {
-    JSON_NONE, /* no value: nothing was read, or an error */
-    JSON_NULL,
-    JSON_FALSE,
-    JSON_TRUE,
-    JSON_NUMBER,
-    JSON_STRING,
-    JSON_ARRAY,
-    JSON_OBJECT,
+    JSON_KIND_NONE, /* no value: nothing was read, or an error */
+    JSON_KIND_NULL,
+    JSON_KIND_FALSE,
+    JSON_KIND_TRUE,
+    JSON_KIND_NUMBER,
+    JSON_KIND_STRING,
+    JSON_KIND_ARRAY,
+    JSON_KIND_OBJECT,
 };
 
 struct json_value {
@@ -67,7 +67,8 @@ struct json_reader {
 
 /* limits NULL: depth JSON_DEPTH_MAX, nothing else bounded. Borrows text and keeps slices of it. */
 void json_open(struct json_reader *reader, struct slice text, const struct json_limits *limits);
-/* What comes next, without taking it. JSON_NONE after an error or when no value stands here. */
+/* What comes next, without taking it. JSON_KIND_NONE after an error or when no value stands here.
+ */
 enum json_kind json_peek(struct json_reader *reader);
 /* Steps into the object (array) that comes next. False, and nothing taken, when it is anything
  * else. */
@@ -78,7 +79,7 @@ bool json_enter_array(struct json_reader *reader);
  * key, a string. False at the end, which steps out again, or after an error.
  */
 bool json_next(struct json_reader *reader, struct json_value *ret_key);
-/* Takes the next value whole. ret_value may be NULL; kind is JSON_NONE after an error. */
+/* Takes the next value whole. ret_value may be NULL; kind is JSON_KIND_NONE after an error. */
 void json_take(struct json_reader *reader, struct json_value *ret_value);
 /* NULL when exactly one value was read and nothing but white space follows. */
 const struct reason *json_close(struct json_reader *reader) MUST_USE;

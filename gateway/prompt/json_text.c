@@ -80,7 +80,7 @@ bool json_text_into(struct json_value string, char *ret_text, size_t size, size_
     struct slice in;
     size_t len = 0;
 
-    if (string.kind != JSON_STRING)
+    if (string.kind != JSON_KIND_STRING)
         return false;
     in = json_inner(string);
     while (in.len > 0) {
@@ -112,7 +112,7 @@ const struct reason *json_text(struct json_value string, struct arena *arena,
     size_t len;
     char *text;
 
-    if (string.kind != JSON_STRING)
+    if (string.kind != JSON_KIND_STRING)
         return &reason_bad_value;
     inner = json_inner(string);
     if (!string.escaped) {
@@ -133,7 +133,7 @@ bool json_text_is(struct json_value string, struct slice text)
     char bytes[KEY_MAX];
     size_t len;
 
-    if (string.kind != JSON_STRING)
+    if (string.kind != JSON_KIND_STRING)
         return false;
     if (!string.escaped)
         return slice_eq(json_inner(string), text);
@@ -165,7 +165,7 @@ bool json_text_folds_to(struct json_value string, struct slice lower)
     struct slice text;
     size_t len;
 
-    if (string.kind != JSON_STRING)
+    if (string.kind != JSON_KIND_STRING)
         return false;
     text = json_inner(string);
     if (string.escaped) {
@@ -242,11 +242,11 @@ static bool whole(struct slice digits, uint64_t *ret_value)
 
 bool json_int64(struct json_value number, int64_t min, int64_t max, int64_t *ret_value)
 {
-    bool negative = number.kind == JSON_NUMBER && number.raw.at[0] == '-';
+    bool negative = number.kind == JSON_KIND_NUMBER && number.raw.at[0] == '-';
     uint64_t magnitude;
     int64_t value;
 
-    if (number.kind != JSON_NUMBER || !whole(slice_skip(number.raw, negative), &magnitude))
+    if (number.kind != JSON_KIND_NUMBER || !whole(slice_skip(number.raw, negative), &magnitude))
         return false;
     if (magnitude > (uint64_t)INT64_MAX)
         return false;

@@ -54,8 +54,9 @@ static bool truth_of(struct json_value value, bool *ret_truth)
     };
     int64_t number;
 
-    if (value.kind == JSON_NULL || value.kind == JSON_FALSE || value.kind == JSON_TRUE) {
-        *ret_truth = value.kind == JSON_TRUE;
+    if (value.kind == JSON_KIND_NULL || value.kind == JSON_KIND_FALSE ||
+        value.kind == JSON_KIND_TRUE) {
+        *ret_truth = value.kind == JSON_KIND_TRUE;
         return true;
     }
     if (json_int64(value, 0, 1, &number)) {
@@ -76,7 +77,7 @@ static bool number_of(struct json_value value, int64_t min, int64_t max, int64_t
     struct json_reader r;
     struct json_value inner = value;
 
-    if (value.kind == JSON_STRING) {
+    if (value.kind == JSON_KIND_STRING) {
         json_open(&r, json_inner(value), NULL);
         json_take(&r, &inner);
         if (json_close(&r))
@@ -90,7 +91,7 @@ static const struct reason *read_value(struct call *call, const struct field *fi
     struct json_value value;
 
     json_take(call->reader, &value);
-    if (value.kind != JSON_NULL)
+    if (value.kind != JSON_KIND_NULL)
         *(struct json_value *)field_at(call, field) = value;
     return NULL;
 }
@@ -111,7 +112,7 @@ static const struct reason *read_text(struct call *call, const struct field *fie
     const struct reason *reason;
 
     json_take(call->reader, &value);
-    if (value.kind <= JSON_NULL)
+    if (value.kind <= JSON_KIND_NULL)
         return NULL;
     reason = json_text(value, call->arena, text);
     if (reason != &reason_bad_value)
@@ -155,7 +156,7 @@ static const struct reason *read_model(struct call *call, const struct field *fi
 
     (void)field;
     json_take(call->reader, &value);
-    if (value.kind <= JSON_NULL)
+    if (value.kind <= JSON_KIND_NULL)
         return NULL;
     if (!json_text_into(value, name, sizeof(name), &len))
         return &reason_bad_value;
@@ -168,7 +169,7 @@ static const struct reason *read_stream(struct call *call, const struct field *f
 
     (void)field;
     json_take(call->reader, &value);
-    if (value.kind == JSON_NONE)
+    if (value.kind == JSON_KIND_NONE)
         return NULL;
     return truth_of(value, &call->prompt->stream) ? NULL : &reason_bad_value;
 }
@@ -192,7 +193,7 @@ static const struct reason *read_stream_option(struct call *call, struct json_va
         if (*seen & 1u << i)
             return &reason_duplicate_key;
         *seen |= 1u << i;
-        if (!json_text_is(key, options[i].key) || value.kind == JSON_NONE)
+        if (!json_text_is(key, options[i].key) || value.kind == JSON_KIND_NONE)
             continue;
         if (!truth_of(value, (bool *)((char *)call->prompt + options[i].offset)))
             return &reason_bad_value;
@@ -217,7 +218,7 @@ static const struct reason *read_stream_options(struct call *call, const struct 
             reason = read_stream_option(call, key, &seen);
     else
         json_take(r, NULL);
-    if (kind != JSON_OBJECT && kind != JSON_NULL)
+    if (kind != JSON_KIND_OBJECT && kind != JSON_KIND_NULL)
         return &reason_bad_value;
     call->prompt->stream_options = (struct json_value){
         .raw = slice_of(start, (size_t)(r->at - start)),
@@ -231,7 +232,7 @@ static const struct reason *keep_max_tokens(struct call *call, struct json_value
     struct prompt *prompt = call->prompt;
     int64_t number;
 
-    if (value.kind <= JSON_NULL)
+    if (value.kind <= JSON_KIND_NULL)
         return NULL;
     if (!number_of(value, min, COUNT_MAX, &number))
         return &reason_bad_value;
@@ -290,7 +291,7 @@ static const struct reason *read_choices(struct call *call, const struct field *
 
     (void)field;
     json_take(call->reader, &value);
-    if (value.kind <= JSON_NULL)
+    if (value.kind <= JSON_KIND_NULL)
         return NULL;
     if (!number_of(value, 0, COUNT_MAX, &number))
         return &reason_bad_value;
@@ -304,7 +305,7 @@ static const struct reason *read_priority(struct call *call, const struct field 
 
     (void)field;
     json_take(call->reader, &value);
-    if (value.kind <= JSON_NULL)
+    if (value.kind <= JSON_KIND_NULL)
         return NULL;
     if (!number_of(value, INT64_MIN + 1, INT64_MAX, &call->prompt->priority))
         return &reason_bad_value;
@@ -319,7 +320,7 @@ static const struct reason *read_host(struct call *call, const struct field *fie
 
     (void)field;
     json_take(call->reader, &value);
-    return call->trusted || value.kind <= JSON_NULL ? NULL : &reason_bad_value;
+    return call->trusted || value.kind <= JSON_KIND_NULL ? NULL : &reason_bad_value;
 }
 
 /* Does a key of a transfer's parameters say where to fetch from? */
@@ -346,7 +347,7 @@ static const struct reason *read_transfer(struct call *call, const struct field 
 {
     struct json_reader *r = call->reader;
     uint32_t outside = r->depth;
-    struct json_value key = { .kind = JSON_NONE };
+    struct json_value key = { .kind = JSON_KIND_NONE };
     bool hosts = false;
 
     (void)field;
@@ -355,10 +356,10 @@ static const struct reason *read_transfer(struct call *call, const struct field 
         return NULL;
     }
     while (r->depth > outside && !r->reason) {
-        key.kind = JSON_NONE;
+        key.kind = JSON_KIND_NONE;
         if (!json_next(r, &key))
             continue;
-        hosts |= key.kind == JSON_STRING && names_host(key);
+        hosts |= key.kind == JSON_KIND_STRING && names_host(key);
         if (!json_enter_object(r) && !json_enter_array(r))
             json_take(r, NULL);
     }
@@ -442,7 +443,7 @@ static const struct reason *read_member(struct call *call, struct json_value key
         json_take(call->reader, NULL);
         return NULL;
     }
-    if (field->approximate && json_peek(call->reader) != JSON_NULL)
+    if (field->approximate && json_peek(call->reader) != JSON_KIND_NULL)
         call->prompt->approximate = true;
     reason = field->read(call, field);
     return call->reader->reason ? call->reader->reason : reason;

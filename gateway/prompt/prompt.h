@@ -23,9 +23,9 @@ struct prompt {
     struct slice model_raw; /* its value in the body, quotes included (JSON) */
 
     bool stream;                      /* the answer is to be streamed */
-    struct json_value stream_options; /* kind JSON_NONE: not there */
+    struct json_value stream_options; /* kind JSON_KIND_NONE: not there */
     struct json_value
-        include_usage_value; /* stream_options.include_usage; kind JSON_NONE: not there */
+        include_usage_value; /* stream_options.include_usage; kind JSON_KIND_NONE: not there */
     bool include_usage;      /* the client asked for usage in the stream itself */
     bool continuous_usage;   /* ... and for usage in every chunk (continuous_usage_stats), should
                                 usage be on */
@@ -38,7 +38,7 @@ struct prompt {
     struct slice user;       /* empty: none; not checked: escape it where it is shown */
     struct slice cache_salt; /* empty: none; likewise */
 
-    /* where the text is; kind JSON_NONE: not there */
+    /* where the text is; kind JSON_KIND_NONE: not there */
     struct json_value messages, tools, prompt, input, system, lora;
     struct json_value chat_template, chat_template_kwargs, documents;
     bool approximate; /* tokens cannot be known here: prompt_embeds, truncate_prompt_tokens, its own

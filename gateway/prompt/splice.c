@@ -25,11 +25,11 @@ static struct edit usage_edit(const struct prompt *prompt)
     struct json_value options = prompt->stream_options;
     struct slice inside;
 
-    if (prompt->include_usage_value.kind != JSON_NONE)
+    if (prompt->include_usage_value.kind != JSON_KIND_NONE)
         return edit_at(prompt, prompt->include_usage_value.raw, SLICE("true"));
-    if (options.kind == JSON_NULL)
+    if (options.kind == JSON_KIND_NULL)
         return edit_at(prompt, options.raw, SLICE("{" USAGE_ON "}"));
-    if (options.kind == JSON_OBJECT) {
+    if (options.kind == JSON_KIND_OBJECT) {
         inside = slice_of(options.raw.at + 1, 0);
         for (const char *at = inside.at; at < options.raw.at + options.raw.len; at++) {
             if (*at == '"')

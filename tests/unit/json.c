@@ -303,7 +303,7 @@ static void a_walk_sees_members_in_order_and_takes_what_it_wants(void **state)
 
     (void)state;
     json_open(&r, text, NULL);
-    assert_int_equal(json_peek(&r), JSON_OBJECT);
+    assert_int_equal(json_peek(&r), JSON_KIND_OBJECT);
     assert_false(json_enter_array(&r));
     assert_true(json_enter_object(&r));
     assert_true(json_next(&r, &key));
@@ -311,19 +311,19 @@ static void a_walk_sees_members_in_order_and_takes_what_it_wants(void **state)
     assert_true(json_enter_array(&r));
     assert_true(json_next(&r, NULL));
     json_take(&r, &value);
-    assert_int_equal(value.kind, JSON_NUMBER);
+    assert_int_equal(value.kind, JSON_KIND_NUMBER);
     assert_true(value.integer);
     assert_true(slice_eq(value.raw, SLICE("10")));
     assert_true(json_next(&r, NULL));
     json_take(&r, &value);
-    assert_int_equal(value.kind, JSON_OBJECT);
+    assert_int_equal(value.kind, JSON_KIND_OBJECT);
     assert_true(slice_eq(value.raw, SLICE("{\"x\":1}")));
     assert_true(json_next(&r, NULL));
     json_take(&r, NULL);
     assert_false(json_next(&r, NULL));
     assert_true(json_next(&r, &key));
     json_take(&r, &value);
-    assert_int_equal(value.kind, JSON_NULL);
+    assert_int_equal(value.kind, JSON_KIND_NULL);
     assert_true(json_next(&r, &key));
     assert_true(slice_eq(key.raw, SLICE("\"c\"")));
     json_take(&r, &value);
@@ -343,10 +343,10 @@ static void an_error_sticks_and_ends_every_walk(void **state)
     assert_true(json_enter_object(&r));
     assert_true(json_next(&r, &key));
     json_take(&r, &value);
-    assert_int_equal(value.kind, JSON_NONE);
+    assert_int_equal(value.kind, JSON_KIND_NONE);
     assert_false(json_next(&r, &key));
     assert_false(json_enter_object(&r));
-    assert_int_equal(json_peek(&r), JSON_NONE);
+    assert_int_equal(json_peek(&r), JSON_KIND_NONE);
     assert_ptr_equal(json_close(&r), &reason_bad_json);
     assert_int_equal(json_offset(&r), 8);
 }

@@ -65,8 +65,8 @@ static void a_chat_request_is_read(void **state)
     assert_true(slice_eq(p.user, SLICE("u\n1")));
     assert_true(slice_eq(p.cache_salt, SLICE("s")));
     assert_true(slice_eq(p.messages.raw, SLICE("[{\"role\":\"user\",\"content\":\"x\"}]")));
-    assert_int_equal(p.tools.kind, JSON_ARRAY);
-    assert_int_equal(p.prompt.kind, JSON_NONE);
+    assert_int_equal(p.tools.kind, JSON_KIND_ARRAY);
+    assert_int_equal(p.prompt.kind, JSON_KIND_NONE);
     assert_false(p.approximate);
 }
 
@@ -83,7 +83,7 @@ static void nulls_are_as_good_as_nothing(void **state)
     assert_false(p.stream || p.has_max_tokens || p.has_priority || p.approximate);
     assert_int_equal(p.choices, 1);
     assert_int_equal(p.user.len, 0);
-    assert_int_equal(p.messages.kind, JSON_NONE);
+    assert_int_equal(p.messages.kind, JSON_KIND_NONE);
 }
 
 static void values_are_taken_as_the_engines_take_them(void **state)
