@@ -291,9 +291,9 @@ const struct reason *h1_head_read_request(struct slice head, const struct messag
     if (!reason)
         reason = judge_framing(&raw, line.version, message, &ret_facts->framing);
     if (!reason)
-        reason = ask_llhttp(head, &line, message, ret_facts->framing);
+        reason = judge_request(&raw, &line, message, ret_facts);
     message->has_body = ret_facts->framing != H1_NO_BODY;
-    return reason ? reason : judge_request(&raw, &line, message, ret_facts);
+    return reason ? reason : ask_llhttp(head, &line, message, ret_facts->framing);
 }
 
 /* ---- answers ---- */
