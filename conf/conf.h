@@ -18,10 +18,13 @@ struct conf {
     struct conf_sections *sections;
 };
 
-/* Complaints are appended to `errors`, a line each: "sluice.yaml:12:5: unknown key `wieght`; did you mean `weight`?". NULL when there is any. `sets` is NULL-terminated, static. */
-struct conf *conf_load(const char *path, const struct directive_set *const *sets, struct buf *errors) MUST_USE;
+/* Complaints are appended to `errors`, a line each: "sluice.yaml:12:5: unknown key `wieght`; did
+ * you mean `weight`?". NULL when there is any. `sets` is NULL-terminated, static. */
+struct conf *conf_load(const char *path, const struct directive_set *const *sets,
+                       struct buf *errors) MUST_USE;
 /* The same from memory; `path` is for complaints and relative paths. */
-struct conf *conf_parse(const char *path, struct slice text, const struct directive_set *const *sets, struct buf *errors) MUST_USE;
+struct conf *conf_parse(const char *path, struct slice text,
+                        const struct directive_set *const *sets, struct buf *errors) MUST_USE;
 
 static inline struct conf *conf_ref(struct conf *conf)
 {
@@ -31,26 +34,31 @@ static inline struct conf *conf_ref(struct conf *conf)
 void conf_unref(struct conf *conf);
 
 /*
- * The section of a set: pointer to the set's struct (ROOT, OBJECT: with defaults when the key is left out), or to a
- * struct conf_list (LIST). conf_has tells whether the key is there.
+ * The section of a set: pointer to the set's struct (ROOT, OBJECT: with defaults when the key is
+ * left out), or to a struct conf_list (LIST). conf_has tells whether the key is there.
  */
 const void *conf_section(const struct conf *conf, const struct directive_set *set);
 bool conf_has(const struct conf *conf, const struct directive_set *set);
 
 /*
- * In a set's check: complains about the value of the field at `field` (its address inside the section's struct; a field
- * that was left out: the place of its mapping). Any complaint refuses the file. conf_complain_word adds the nearest of `candidates`.
+ * In a set's check: complains about the value of the field at `field` (its address inside the
+ * section's struct; a field that was left out: the place of its mapping). Any complaint refuses the
+ * file. conf_complain_word adds the nearest of `candidates`.
  */
-void conf_complain(struct conf_checker *checker, const void *field, const char *format, ...) PRINTF_LIKE(3, 4);
+void conf_complain(struct conf_checker *checker, const void *field, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 void conf_complain_word(struct conf_checker *checker, const void *field, struct slice word,
-                        const char *const *candidates, size_t count, const char *format, ...) PRINTF_LIKE(6, 7);
+                        const char *const *candidates, size_t count, const char *format, ...)
+    PRINTF_LIKE(6, 7);
 /* The other sections, parsed but perhaps not checked yet. */
 const struct conf *conf_checker_conf(const struct conf_checker *checker);
 
 /* `sluice schema`: a JSON Schema (2020-12). `sluice reference`: Markdown, a row a directive. */
 void conf_print_schema(const struct directive_set *const *sets, struct buf *out);
 void conf_print_reference(const struct directive_set *const *sets, struct buf *out);
-/* What differs between two configurations, a line a directive: "pools.llama-a.endpoints[2]: + http://...". Lists of things with a `name` are compared by it. Returns whether anything differs. */
+/* What differs between two configurations, a line a directive: "pools.llama-a.endpoints[2]: +
+ * http://...". Lists of things with a `name` are compared by it. Returns whether anything differs.
+ */
 bool conf_print_diff(const struct conf *a, const struct conf *b, struct buf *out);
 /* All of it with defaults filled in, secrets' values never read: as JSON, for /config. */
 void conf_print_json(const struct conf *conf, struct buf *out);
