@@ -190,24 +190,29 @@ static void fill_field(struct filler *f, const struct directive *row, const stru
     }
 }
 
-static void fill_default(struct filler *f, const struct directive *row, void *field);
+static void fill_default(struct filler *f, const struct directive *row, struct conf_place place,
+                         void *field);
 
-/* A mapping that nobody wrote, with the defaults of its rows. */
-static void *fill_unwritten(struct filler *f, const struct directive_set *set)
+/* A mapping that nobody wrote, with the defaults of its rows; `place` is that of the one it would
+ * stand in. */
+static void *fill_unwritten(struct filler *f, const struct directive_set *set,
+                            struct conf_place place)
 {
     char *object = arena_zalloc(&f->sections->arena, set->size);
 
+    conf_places_add(f->places, object, set->size, place);
     for (size_t i = 0; i < set->count; i++)
-        fill_default(f, &set->rows[i], object + set->rows[i].offset);
+        fill_default(f, &set->rows[i], place, object + set->rows[i].offset);
     return object;
 }
 
-static void fill_default(struct filler *f, const struct directive *row, void *field)
+static void fill_default(struct filler *f, const struct directive *row, struct conf_place place,
+                         void *field)
 {
     char complaint[DIRECTIVE_COMPLAINT_SIZE];
 
     if (row->implied)
-        *(void **)field = fill_unwritten(f, row->set);
+        *(void **)field = fill_unwritten(f, row->set, place);
     if (!row->default_text)
         return;
     if (row->type == DIRECTIVE_TYPE_TEXTS) {
@@ -253,7 +258,7 @@ static void fill_slots(struct filler *f, struct slot *slots, size_t count,
                        const struct yaml_node *node)
 {
     for (size_t i = 0; i < count; i++)
-        fill_default(f, slots[i].row, slots[i].field);
+        fill_default(f, slots[i].row, node->place, slots[i].field);
     for (const struct yaml_item *item = node->first; item && !f->complaints->overfull;
          item = item->next) {
         struct slot *slot = slot_find(slots, count, item->key->text);
@@ -342,14 +347,6 @@ static void note_presence(struct conf_sections *sections, const struct slot *slo
     }
 }
 
-/* A section that was left out has its defaults all the same; what it requires only binds those who
- * write it. */
-static void fill_absent(struct filler *f, struct conf_section *section, struct conf_place place)
-{
-    section->object = fill_unwritten(f, section->set);
-    conf_places_add(f->places, section->object, section->set->size, place);
-}
-
 void conf_fill(struct conf_sections *sections, const struct yaml_node *root,
                struct conf_places *places, struct complaints *complaints)
 {
@@ -374,7 +371,9 @@ void conf_fill(struct conf_sections *sections, const struct yaml_node *root,
     fill_slots(&f, slots, count, root);
     note_presence(sections, slots, count);
     free(slots);
+    /* left out, a section has its defaults all the same; what it requires binds only who writes it
+     */
     for (size_t i = 0; i < sections->count; i++)
         if (!sections->at[i].object && sections->at[i].set->shape == DIRECTIVE_OBJECT)
-            fill_absent(&f, &sections->at[i], root->place);
+            sections->at[i].object = fill_unwritten(&f, sections->at[i].set, root->place);
 }

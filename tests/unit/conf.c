@@ -100,6 +100,8 @@ static void every_type_reaches_its_field(void **state)
     assert_string_equal(pool[1].endpoints.at[0], "http://10.0.0.13:8000");
     assert_null(pool[1].key_file);
     assert_null(pool[1].tls);
+    assert_int_equal(pool[1].retry->attempts, 1);
+    assert_int_equal(pool[1].retry->budget, 0);
     assert_int_equal(pool[1].route, 0);
     assert_int_equal(models->count, 1);
     assert_string_equal(model->aliases.at[0], "llama");
@@ -238,6 +240,8 @@ static void each_mistake_is_named_with_its_place(void **state)
           "t.yaml:6:15: no pool `llama-b`; did you mean `llama-a`?\n" },
         { "models:\n  - name: m\n    aliases: [ x, m ]\n",
           "t.yaml:2:5: model `m` has no version\nt.yaml:3:19: `m` is its own alias\n" },
+        { "pools:\n  - name: a\n    endpoints: x:y\n    retry: { attempts: 2 }\n",
+          "t.yaml:4:24: 2 attempts without a budget\n" },
         /* several at once, in the order of the file */
         { "models: 1\nworkers: x\nadmin: {}\n",
           "t.yaml:1:9: `models` takes a list of mappings\n"
@@ -471,7 +475,11 @@ static void json_has_defaults_and_hides_credentials(void **state)
                                    "      \"endpoints\": [\n"
                                    "        \"redis://***@h:1\"\n"
                                    "      ],\n"
-                                   "      \"key_file\": \"/k\"\n"
+                                   "      \"key_file\": \"/k\",\n"
+                                   "      \"retry\": {\n"
+                                   "        \"attempts\": 1,\n"
+                                   "        \"budget\": 0\n"
+                                   "      }\n"
                                    "    }\n"
                                    "  ]\n"
                                    "}\n";

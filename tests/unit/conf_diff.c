@@ -65,8 +65,10 @@ static void each_difference_is_a_line_with_its_path(void **state)
           "pools.b.route: price -> round_robin\npools: in another order\n" },
         { "pools: [ { name: a, endpoints: 'x:1' } ]\n",
           "pools: [ { name: b, endpoints: 'x:1' } ]\n",
-          "pools.a: - {\"name\": \"a\", \"route\": \"price\", \"endpoints\": [\"x:1\"]}\n"
-          "pools.b: + {\"name\": \"b\", \"route\": \"price\", \"endpoints\": [\"x:1\"]}\n" },
+          "pools.a: - {\"name\": \"a\", \"route\": \"price\", \"endpoints\": [\"x:1\"], \"retry\": "
+          "{\"attempts\": 1, \"budget\": 0}}\n"
+          "pools.b: + {\"name\": \"b\", \"route\": \"price\", \"endpoints\": [\"x:1\"], \"retry\": "
+          "{\"attempts\": 1, \"budget\": 0}}\n" },
         /* texts come and go by themselves */
         { "pools: [ { name: a, endpoints: [ 'x:1', 'x:2', 'x:3' ] } ]\n",
           "pools: [ { name: a, endpoints: [ 'x:2', 'x:4', 'x:3', 'x:2' ] } ]\n",
@@ -78,6 +80,9 @@ static void each_difference_is_a_line_with_its_path(void **state)
         { "pools: [ { name: a, endpoints: 'x:1', tls: { ca: /a } } ]\n",
           "pools: [ { name: a, endpoints: 'x:1', tls: { ca: /b, verify: off } } ]\n",
           "pools.a.tls.ca: /a -> /b\npools.a.tls.verify: on -> off\n" },
+        { "pools: [ { name: a, endpoints: 'x:1' } ]\n",
+          "pools: [ { name: a, endpoints: 'x:1', retry: { budget: 5 } } ]\n",
+          "pools.a.retry.budget: 0 -> 5\n" },
         /* things without names are compared by their place */
         { "limits: [ { requests_per_minute: 1 }, { model: b } ]\n",
           "limits: [ { requests_per_minute: 2 } ]\n",

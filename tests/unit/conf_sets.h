@@ -36,7 +36,13 @@ struct tls_conf {
     bool verify;
 };
 
+struct retry_conf {
+    uint64_t attempts;
+    uint64_t budget;
+};
+
 struct pool_conf {
+    struct retry_conf *retry; /* implied */
     char *name;
     int route;
     struct conf_texts endpoints;
@@ -146,6 +152,30 @@ static const struct directive_set tls_set = {
     .size = sizeof(struct tls_conf),
 };
 
+/* More than one try needs a budget: what only both rows together can say. */
+static void retry_check(struct conf_checker *checker, const void *section)
+{
+    const struct retry_conf *retry = section;
+
+    if (retry->attempts > 1 && retry->budget == 0)
+        conf_complain(checker, &retry->attempts, "%llu attempts without a budget",
+                      (unsigned long long)retry->attempts);
+}
+
+static const struct directive retry_rows[] = {
+    DIRECTIVE_NUMBER(struct retry_conf, attempts, "1", 1, 8, "Endpoints tried."),
+    DIRECTIVE_NUMBER(struct retry_conf, budget, NULL, 0, 100, "Percentage of retries."),
+};
+static const struct directive_set retry_set = {
+    .key = "retry",
+    .shape = DIRECTIVE_OBJECT,
+    .help = "Trying again.",
+    .rows = retry_rows,
+    .count = ARRAY_LEN(retry_rows),
+    .size = sizeof(struct retry_conf),
+    .check = retry_check,
+};
+
 static const struct directive pool_rows[] = {
     { .key = "name",
       .type = DIRECTIVE_TYPE_TEXT,
@@ -162,6 +192,7 @@ static const struct directive pool_rows[] = {
       .help = "Where it runs." },
     DIRECTIVE_PATH(struct pool_conf, key_file, "The key's file."),
     DIRECTIVE_SUB(struct pool_conf, tls, &tls_set, "TLS to its endpoints."),
+    DIRECTIVE_IMPLIED(struct pool_conf, retry, &retry_set, "Trying again."),
 };
 static const struct directive_set pool_set = {
     .key = "pools",
