@@ -102,19 +102,28 @@ struct tls_session *tls_session_server(struct worker *worker, struct tls_context
     return session;
 }
 
-/* Demands that the certificate is for `name`, and asks for it; an address is never asked for. */
-static void tls_session_set_name(struct tls_session *session, const char *name)
+/*
+ * Demands that the certificate is for `name`, and asks for it; an address is never asked for.
+ * False: it is no name that a certificate could have.
+ */
+static bool tls_session_set_name(struct tls_session *session, const char *name)
 {
     X509_VERIFY_PARAM *param = SSL_get0_param(session->ssl);
     unsigned char address[sizeof(struct in6_addr)];
+    char host[TLSEXT_MAXLEN_host_name + 1];
+    struct slice bare = slice_str(name);
 
-    if (inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1) {
-        CHECK(X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1);
-        return;
-    }
+    if (inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1)
+        return X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1;
+    if (slice_ends(bare, SLICE("."))) /* the root's dot is resolvers' business (RFC 6066, 3) */
+        bare.len--;
+    if (bare.len == 0 || bare.len > TLSEXT_MAXLEN_host_name)
+        return false;
+    memcpy(host, bare.at, bare.len);
+    host[bare.len] = '\0';
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    CHECK(X509_VERIFY_PARAM_set1_host(param, name, 0) == 1);
-    CHECK(SSL_set_tlsext_host_name(session->ssl, name) == 1);
+    return X509_VERIFY_PARAM_set1_host(param, host, 0) == 1 &&
+           SSL_set_tlsext_host_name(session->ssl, host) == 1;
 }
 
 struct tls_session *tls_session_client(struct worker *worker, struct tls_context *context,
@@ -126,7 +135,7 @@ struct tls_session *tls_session_client(struct worker *worker, struct tls_context
     session->client = true;
     session->demands_h2 = alpn_h2;
     SSL_set_connect_state(session->ssl);
-    tls_session_set_name(session, server_name);
+    session->failed = !tls_session_set_name(session, server_name);
     CHECK(SSL_set_alpn_protos(session->ssl, alpn_h2 ? h2 : h1,
                               (alpn_h2 ? sizeof(h2) : sizeof(h1)) - 1) == 0);
     return session;
@@ -195,6 +204,8 @@ enum tls_progress tls_session_handshake(struct tls_session *session, struct slic
 {
     int result, error;
 
+    if (session->failed)
+        return TLS_FAILED;
     session->in = cipher;
     errors_forget();
     result = SSL_do_handshake(session->ssl);

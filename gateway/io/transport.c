@@ -306,6 +306,13 @@ static void transport_open_within(struct transport *transport, unsigned open_ms)
     timer_set(&worker->timers, &transport->deadline, worker->now_us + open_ms * CLOCK_US_PER_MS);
 }
 
+/* What cannot even begin fails from the loop as everything else does. */
+static void transport_fail_soon(struct transport *transport, const struct reason *reason)
+{
+    transport->failure = reason;
+    transport_open_within(transport, 0);
+}
+
 /* Once in a transport's life. */
 static void transport_watch(struct transport *transport, int fd)
 {
@@ -313,7 +320,9 @@ static void transport_watch(struct transport *transport, int fd)
     transport->event =
         event_new(transport->worker->base, fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
                   transport_on_event, transport);
-    CHECK(transport->event && event_add(transport->event, NULL) == 0);
+    CHECK(transport->event);
+    if (event_add(transport->event, NULL) != 0) /* the kernel's bound on watched sockets */
+        transport_fail_soon(transport, &reason_overloaded);
 }
 
 static void transport_set_tls(struct transport *transport, struct tls_session *tls)
@@ -371,13 +380,12 @@ void transport_dial(struct transport *transport, struct worker *worker,
     transport_init(transport, worker, events);
     transport->connecting = true;
     if (fd < 0) {
-        transport->failure = &reason_dial_failed;
-        transport_open_within(transport, 0);
+        transport_fail_soon(transport, &reason_dial_failed);
         return;
     }
-    transport_open_within(transport, connect_ms);
     if (tls)
         transport_set_tls(transport, tls_session_client(worker, tls, server_name, alpn_h2));
+    transport_open_within(transport, connect_ms);
     transport_watch(transport, fd);
 }
 

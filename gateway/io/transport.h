@@ -64,7 +64,7 @@ struct transport {
     bool open;                    /* on_open was called */
     bool connecting;              /* dialled, not connected yet */
     bool read_tried;              /* transport_recv was called in this on_ready */
-    const struct reason *failure; /* of a dial that failed at once; on_failed comes from the loop */
+    const struct reason *failure; /* known at once; on_failed comes from the loop */
     struct timer deadline;        /* of the handshake or dial */
 };
 

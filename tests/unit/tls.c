@@ -98,7 +98,8 @@ static bool pair_is_settled(void *user)
 {
     struct pair *pair = user;
 
-    return (pair->server.opened || pair->server.failed) &&
+    return (pair->server.opened || pair->server.failed ||
+            pair->client.failed == &reason_dial_failed) &&
            (pair->client.opened || pair->client.failed);
 }
 
@@ -156,7 +157,8 @@ static void handshake_opens_both_ends_with_the_protocol_the_client_offers(void *
 
 static void endpoints_certificates_are_verified_and_refusals_fail_closed(void **state UNUSED)
 {
-    static const struct {
+    static char long_name[300];
+    const struct {
         const struct cert *server;
         const char *name;
         bool verify;
@@ -165,6 +167,9 @@ static void endpoints_certificates_are_verified_and_refusals_fail_closed(void **
     } rows[] = {
         { &a, "a.example", true, NULL, "its name" },
         { &a, "WWW.A.example", true, NULL, "another name of its, in capitals" },
+        { &a, "a.example.", true, NULL, "its name with the root's dot" },
+        { &a, "", true, &reason_dial_failed, "no name at all" },
+        { &a, long_name, true, &reason_dial_failed, "longer than a name can be" },
         { &a, "b.example", true, &reason_endpoint_tls, "not its name" },
         { &a, "127.0.0.1", true, &reason_endpoint_tls, "an address it does not carry" },
         { &wild, "x.b.example", true, NULL, "a wildcard's label" },
@@ -179,6 +184,7 @@ static void endpoints_certificates_are_verified_and_refusals_fail_closed(void **
         { &self, "b.example", false, NULL, "the operator wants no verification" },
     };
 
+    memset(long_name, 'a', sizeof(long_name) - 1);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct pair pair;
 
@@ -188,7 +194,7 @@ static void endpoints_certificates_are_verified_and_refusals_fail_closed(void **
             fail_msg("row %zu, %s: got %s", i, rows[i].why,
                      pair.client.failed ? pair.client.failed->name : "open");
         assert_int_equal(pair.client.opened, rows[i].expected == NULL);
-        if (rows[i].expected)
+        if (rows[i].expected == &reason_endpoint_tls)
             assert_ptr_equal(pair.server.failed, &reason_tls_failed);
         pair_release(&pair);
     }
@@ -673,6 +679,70 @@ static void records_of_one_byte_arrive_in_order(void **state UNUSED)
     raw_release(&raw);
 }
 
+/* Counts how many handshakes one turn finished. */
+struct herd {
+    struct end ends[200]; /* dialled and accepted by turns */
+    struct worker *worker;
+    size_t opened, most_a_turn;
+};
+
+static size_t herd_opened(const struct herd *herd)
+{
+    size_t opened = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(herd->ends); i++)
+        opened += herd->ends[i].opened;
+    return opened;
+}
+
+static struct defer herd_defer;
+static struct herd herd;
+
+static void herd_turn(struct defer *defer)
+{
+    size_t opened = herd_opened(&herd);
+
+    if (opened - herd.opened > herd.most_a_turn)
+        herd.most_a_turn = opened - herd.opened;
+    herd.opened = opened;
+    worker_defer_next(herd.worker, defer);
+}
+
+static bool herd_is_open(void *user UNUSED)
+{
+    return herd.opened == ARRAY_LEN(herd.ends);
+}
+
+static void a_herd_of_handshakes_leaves_turns_to_others(void **state UNUSED)
+{
+    struct tls_context *server = server_of(&a, NULL), *dialling = client_of(true, NULL);
+    struct sockaddr_in address;
+    int listening = rig_listen(&address, 128);
+    struct rig rig;
+
+    rig_open(&rig);
+    herd.worker = rig.worker;
+    defer_init(&herd_defer, herd_turn);
+    worker_defer_next(rig.worker, &herd_defer);
+    for (size_t i = 0; i < ARRAY_LEN(herd.ends); i += 2) {
+        end_init(&herd.ends[i]);
+        end_init(&herd.ends[i + 1]);
+        transport_dial(&herd.ends[i].transport, rig.worker, (struct sockaddr *)&address,
+                       sizeof(address), dialling, "a.example", true, 9000, &end_events);
+        transport_accept(&herd.ends[i + 1].transport, rig.worker,
+                         accept4(listening, NULL, NULL, SOCK_NONBLOCK), server, 9000, &end_events);
+    }
+    assert_true(rig_until(&rig, herd_is_open, NULL));
+    assert_in_range(herd.most_a_turn, 1, ARRAY_LEN(herd.ends) / 4);
+    for (size_t i = 0; i < ARRAY_LEN(herd.ends); i++)
+        end_release(&herd.ends[i], TRANSPORT_CLOSE_NOW);
+    defer_cancel(&herd_defer);
+    close(listening);
+    tls_context_unref(server);
+    tls_context_unref(dialling);
+    rig_close(&rig);
+}
+
 static SSL_SESSION *kept_session;
 
 /* Shakes hands with `tls`, offering the session kept from before; whether it was resumed. */
@@ -850,6 +920,7 @@ int main(void)
         cmocka_unit_test(a_handshake_in_single_bytes_opens),
         cmocka_unit_test(bytes_behind_the_handshake_are_not_lost),
         cmocka_unit_test(records_of_one_byte_arrive_in_order),
+        cmocka_unit_test(a_herd_of_handshakes_leaves_turns_to_others),
         cmocka_unit_test(sessions_resume_until_their_key_was_rotated_twice),
         cmocka_unit_test(a_session_of_another_listener_does_not_resume),
         cmocka_unit_test(client_certificates_are_demanded_where_the_listener_says_so),

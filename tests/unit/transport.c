@@ -318,7 +318,8 @@ static void a_peer_that_takes_nothing_blocks_writing_until_it_reads(void **state
 static void a_dialled_socket_opens_and_carries_bytes(void **state UNUSED)
 {
     struct sockaddr_in address;
-    int listening = rig_listen(&address, 4), fd;
+    int listening = rig_listen(&address, 4), fd, alive = 0;
+    socklen_t len = sizeof(alive);
     char got[5];
     struct end end;
     struct rig rig;
@@ -326,6 +327,8 @@ static void a_dialled_socket_opens_and_carries_bytes(void **state UNUSED)
     rig_open(&rig);
     dial(&rig, &end, &address, 1000);
     assert_int_equal(end.opened, 0);
+    assert_int_equal(getsockopt(end.transport.fd, SOL_SOCKET, SO_KEEPALIVE, &alive, &len), 0);
+    assert_int_not_equal(alive, 0);
     buf_add(&end.out, SLICE("hello"));
     assert_true(rig_until(&rig, is_open, &end));
     fd = accept(listening, NULL, NULL);
