@@ -11,14 +11,6 @@
 
 static const struct slice models_path = SLICE_INIT("/v1/models");
 
-bool own_answers(struct slice method, struct slice path)
-{
-    if (!slice_eq(method, SLICE("GET")) || !slice_starts(path, models_path))
-        return false;
-    return path.len == models_path.len ||
-           (path.at[models_path.len] == '/' && path.len > models_path.len + 1);
-}
-
 /* max_model_len: 0: unknown, left out. */
 static json_t *card_json(const char *id, const char *root, const char *owner, int64_t created,
                          int64_t max_model_len)
@@ -98,7 +90,8 @@ static void print_json(json_t *json, struct buf *out)
     free(text);
 }
 
-const struct reason *own_answer(const struct fleet *fleet, struct slice path, struct buf *out)
+static const struct reason *answer_models(const struct fleet *fleet, struct slice path,
+                                          struct buf *out)
 {
     struct list_walk walk = { .wanted = slice_skip(path, models_path.len + 1),
                               .found = json_array() };
@@ -121,4 +114,47 @@ const struct reason *own_answer(const struct fleet *fleet, struct slice path, st
     json_decref(all);
     json_decref(walk.found);
     return reason;
+}
+
+static const struct reason *answer_health(const struct fleet *fleet, struct slice path,
+                                          struct buf *out)
+{
+    (void)fleet;
+    (void)path;
+    (void)out;
+    return NULL;
+}
+
+struct own_page {
+    struct slice path;
+    bool deeper; /* and what follows it behind a '/' */
+    const struct reason *(*answer)(const struct fleet *fleet, struct slice path, struct buf *out);
+};
+
+static const struct own_page own_pages[] = {
+    { SLICE_INIT("/health"), false, answer_health },
+    { SLICE_INIT("/v1/models"), true, answer_models },
+};
+
+static const struct own_page *own_page(struct slice path)
+{
+    for (size_t i = 0; i < ARRAY_LEN(own_pages); i++) {
+        const struct own_page *page = &own_pages[i];
+        size_t len = page->path.len;
+
+        if (slice_eq(path, page->path) || (page->deeper && slice_starts(path, page->path) &&
+                                           path.len > len + 1 && path.at[len] == '/'))
+            return page;
+    }
+    return NULL;
+}
+
+bool own_answers(struct slice method, struct slice path)
+{
+    return (slice_eq(method, SLICE("GET")) || slice_eq(method, SLICE("HEAD"))) && own_page(path);
+}
+
+const struct reason *own_answer(const struct fleet *fleet, struct slice path, struct buf *out)
+{
+    return own_page(path)->answer(fleet, path, out);
 }

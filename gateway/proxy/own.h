@@ -1,5 +1,5 @@
 /*
- * What the gateway answers itself: the list of models.
+ * What the gateway answers itself: its health and the list of models.
  */
 #ifndef SLUICE_PROXY_OWN_H
 #define SLUICE_PROXY_OWN_H
@@ -9,7 +9,8 @@
 
 bool own_answers(struct slice method, struct slice path);
 
-/* The answer's JSON; a reason (model_not_found) when there is none. */
+/* For what own_answers is true: the answer's JSON (or nothing); a reason (model_not_found) when
+ * there is none. */
 const struct reason *own_answer(const struct fleet *fleet, struct slice path,
                                 struct buf *out) MUST_USE;
 
