@@ -19,13 +19,16 @@ static bool may_extend(unsigned char c)
     return (c >= ' ' && c != 0x7f) || c == '\t';
 }
 
-/* Sixteen digits fill 64 bits: nothing can overflow. False: no size line. */
+/*
+ * Sixteen digits fill 64 bits: nothing can overflow. A size of 2^63 or more is no size for anybody
+ * who counts with a sign. False: no size line.
+ */
 static bool step_size(struct h1_chunks *chunks, unsigned char c)
 {
     if (hex_digit[c] && chunks->digits < SIZE_DIGITS_MAX) {
         chunks->left = chunks->left << 4 | (uint64_t)(hex_digit[c] - 1);
         chunks->digits++;
-        return true;
+        return chunks->left <= INT64_MAX;
     }
     if (chunks->digits == 0)
         return false;

@@ -174,15 +174,37 @@ bool h1_guard_means_http(struct slice bytes)
     return memmem(line.at, end, mark.at, mark.len) != NULL;
 }
 
+/* A token's bytes (RFC 9110, 5.6.2) in lower case; 0: no token's. */
+static const char token_lower[256] = {
+    ['!'] = '!', ['#'] = '#', ['$'] = '$', ['%'] = '%', ['&'] = '&', ['\''] = '\'', ['*'] = '*',
+    ['+'] = '+', ['-'] = '-', ['.'] = '.', ['^'] = '^', ['_'] = '_', ['`'] = '`',   ['|'] = '|',
+    ['~'] = '~', ['0'] = '0', ['1'] = '1', ['2'] = '2', ['3'] = '3', ['4'] = '4',   ['5'] = '5',
+    ['6'] = '6', ['7'] = '7', ['8'] = '8', ['9'] = '9', ['A'] = 'a', ['B'] = 'b',   ['C'] = 'c',
+    ['D'] = 'd', ['E'] = 'e', ['F'] = 'f', ['G'] = 'g', ['H'] = 'h', ['I'] = 'i',   ['J'] = 'j',
+    ['K'] = 'k', ['L'] = 'l', ['M'] = 'm', ['N'] = 'n', ['O'] = 'o', ['P'] = 'p',   ['Q'] = 'q',
+    ['R'] = 'r', ['S'] = 's', ['T'] = 't', ['U'] = 'u', ['V'] = 'v', ['W'] = 'w',   ['X'] = 'x',
+    ['Y'] = 'y', ['Z'] = 'z', ['a'] = 'a', ['b'] = 'b', ['c'] = 'c', ['d'] = 'd',   ['e'] = 'e',
+    ['f'] = 'f', ['g'] = 'g', ['h'] = 'h', ['i'] = 'i', ['j'] = 'j', ['k'] = 'k',   ['l'] = 'l',
+    ['m'] = 'm', ['n'] = 'n', ['o'] = 'o', ['p'] = 'p', ['q'] = 'q', ['r'] = 'r',   ['s'] = 's',
+    ['t'] = 't', ['u'] = 'u', ['v'] = 'v', ['w'] = 'w', ['x'] = 'x', ['y'] = 'y',   ['z'] = 'z',
+};
+
 const struct reason *h1_guard_field(struct slice *fields, struct slice *ret_name,
                                     struct slice *ret_value)
 {
-    struct slice line = cut_line(fields);
-    size_t colon = slice_find(line, ':');
+    char *at = (char *)fields->at;
+    const char *end;
+    size_t n = 0;
+    char c;
 
-    if (colon == 0 || colon == line.len)
+    /* A line ends with CR, which is no token's: the loop needs no other end. */
+    while ((c = token_lower[(unsigned char)at[n]]))
+        at[n++] = c;
+    if (n == 0 || at[n] != ':')
         return &reason_bad_field;
-    *ret_name = slice_head(line, colon);
-    *ret_value = slice_skip(line, colon + 1);
+    *ret_name = slice_of(at, n);
+    end = memchr(at + n, '\r', fields->len - n);
+    *ret_value = slice_of(at + n + 1, (size_t)(end - at) - n - 1);
+    *fields = slice_skip(*fields, (size_t)(end - at) + 2);
     return NULL;
 }

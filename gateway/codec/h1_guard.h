@@ -46,8 +46,9 @@ const struct reason *h1_guard_status_line(struct slice line, struct h1_line *ret
 bool h1_guard_means_http(struct slice bytes);
 
 /*
- * Cuts the next field line off `*fields`, the lines behind the first one. *ret_name is what stands
- * before the colon, unchecked but not empty; *ret_value all behind it, spaces included.
+ * Cuts the next field line off `*fields`, the lines behind the first one, which lie in memory that
+ * may be changed: the name is made lower case there. *ret_name is a token; *ret_value is all that
+ * stands behind the colon, unchecked, spaces included.
  */
 const struct reason *h1_guard_field(struct slice *fields, struct slice *ret_name,
                                     struct slice *ret_value) MUST_USE;

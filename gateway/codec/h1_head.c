@@ -6,19 +6,20 @@
 #include <llhttp.h>
 
 /* Framing fields as they came; how often is what matters first. */
-struct raw_framing {
-    struct slice host, length, coding; /* values, the last of each, spaces included */
-    unsigned hosts, lengths, codings;
+enum { RAW_HOST, RAW_LENGTH, RAW_CODING, RAW_COUNT };
+
+struct raw_field {
+    struct slice value; /* of the last one, spaces included */
+    unsigned count;
+};
+
+static const struct slice raw_names[RAW_COUNT] = {
+    [RAW_HOST] = SLICE_INIT("host"),
+    [RAW_LENGTH] = SLICE_INIT("content-length"),
+    [RAW_CODING] = SLICE_INIT("transfer-encoding"),
 };
 
 /* ---- fields ---- */
-
-/* In place. Written so that compilers do many bytes at once. */
-static void make_lower(char *at, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        at[i] = (char)(at[i] + ((unsigned char)(at[i] - 'A') < 26 ? 32 : 0));
-}
 
 /* Equal where '_' counts as '-': what a server behind us may take for the same name. */
 static bool name_is_like(struct slice name, struct slice known)
@@ -32,32 +33,22 @@ static bool name_is_like(struct slice name, struct slice known)
 }
 
 /* Notes a field that frames. False: it is none. A disguised one is a field that is not valid. */
-static bool note_framing(struct raw_framing *raw, struct slice name, struct slice value,
+static bool note_framing(struct raw_field raw[RAW_COUNT], struct slice name, struct slice value,
                          const struct reason **ret_reason)
 {
-    static const struct slice host = SLICE_INIT("host");
-    static const struct slice length = SLICE_INIT("content-length");
-    static const struct slice coding = SLICE_INIT("transfer-encoding");
-
-    if (name_is_like(name, host)) {
-        raw->host = value;
-        raw->hosts++;
-    } else if (name_is_like(name, length)) {
-        raw->length = value;
-        raw->lengths++;
-    } else if (name_is_like(name, coding)) {
-        raw->coding = value;
-        raw->codings++;
-    } else {
-        return false;
-    }
-    *ret_reason = memchr(name.at, '_', name.len) ? &reason_bad_field : NULL;
-    return true;
+    for (int i = 0; i < RAW_COUNT; i++)
+        if (name_is_like(name, raw_names[i])) {
+            raw[i].value = value;
+            raw[i].count++;
+            *ret_reason = slice_eq(name, raw_names[i]) ? NULL : &reason_bad_field;
+            return true;
+        }
+    return false;
 }
 
-/* `lines` lie in the message's arena and are changed there: names become lower case. */
+/* `lines` lie in the message's arena, where their names become lower case. */
 static const struct reason *read_fields(struct slice lines, const struct message_limits *limits,
-                                        struct message *message, struct raw_framing *raw)
+                                        struct message *message, struct raw_field raw[RAW_COUNT])
 {
     while (lines.len > 2) {
         struct slice name, value;
@@ -65,7 +56,6 @@ static const struct reason *read_fields(struct slice lines, const struct message
 
         if (reason)
             return reason;
-        make_lower((char *)name.at, name.len);
         if (!note_framing(raw, name, value, &reason))
             reason = message_add(message, name, slice_trim(value), limits);
         if (reason)
@@ -99,21 +89,21 @@ static bool is_chunked(struct slice value)
 }
 
 /* What the fields say, whatever the method or status make of it. */
-static const struct reason *judge_framing(const struct raw_framing *raw, uint8_t version,
+static const struct reason *judge_framing(const struct raw_field raw[RAW_COUNT], uint8_t version,
                                           struct message *message, uint8_t *ret_framing)
 {
     *ret_framing = H1_NO_BODY;
-    if (raw->lengths + raw->codings == 0)
+    if (raw[RAW_LENGTH].count + raw[RAW_CODING].count == 0)
         return NULL;
-    if (raw->lengths + raw->codings > 1)
+    if (raw[RAW_LENGTH].count + raw[RAW_CODING].count > 1)
         return &reason_bad_framing;
-    if (raw->lengths) {
+    if (raw[RAW_LENGTH].count) {
         *ret_framing = H1_LENGTH;
-        return read_length(raw->length, &message->length) ? NULL : &reason_bad_framing;
+        return read_length(raw[RAW_LENGTH].value, &message->length) ? NULL : &reason_bad_framing;
     }
     *ret_framing = H1_CHUNKED;
     message->length = MESSAGE_LENGTH_UNKNOWN;
-    return version == 11 && is_chunked(raw->coding) ? NULL : &reason_bad_framing;
+    return version == 11 && is_chunked(raw[RAW_CODING].value) ? NULL : &reason_bad_framing;
 }
 
 /* ---- the second opinion ---- */
@@ -161,14 +151,14 @@ static const struct reason *judge_method(struct slice method)
     return slice_eq(method, SLICE("TRACE")) ? &reason_method_not_allowed : NULL;
 }
 
-static const struct reason *judge_host(const struct raw_framing *raw, uint8_t version,
+static const struct reason *judge_host(const struct raw_field raw[RAW_COUNT], uint8_t version,
                                        struct message *message)
 {
-    if (raw->hosts > 1 || (raw->hosts == 0 && version == 11))
+    if (raw[RAW_HOST].count > 1 || (raw[RAW_HOST].count == 0 && version == 11))
         return &reason_bad_host;
-    if (raw->hosts == 0)
+    if (raw[RAW_HOST].count == 0)
         return NULL;
-    message->authority = slice_trim(raw->host);
+    message->authority = slice_trim(raw[RAW_HOST].value);
     return http_is_authority(message->authority) ? NULL : &reason_bad_host;
 }
 
@@ -253,8 +243,9 @@ static struct slice copy_head(struct slice head, struct message *message)
 }
 
 /* What a request's fields mean, once they are all there. */
-static const struct reason *judge_request(const struct raw_framing *raw, const struct h1_line *line,
-                                          struct message *message, struct h1_facts *facts)
+static const struct reason *judge_request(const struct raw_field raw[RAW_COUNT],
+                                          const struct h1_line *line, struct message *message,
+                                          struct h1_facts *facts)
 {
     const struct reason *reason = judge_host(raw, line->version, message);
 
@@ -273,7 +264,7 @@ const struct reason *h1_head_read_request(struct slice head, const struct messag
                                           struct message *message, struct h1_facts *ret_facts)
 {
     struct slice lines = copy_head(head, message);
-    struct raw_framing raw = { 0 };
+    struct raw_field raw[RAW_COUNT] = { 0 };
     const struct reason *reason;
     struct h1_line line;
 
@@ -287,11 +278,11 @@ const struct reason *h1_head_read_request(struct slice head, const struct messag
     message->method = line.method;
     message->version = line.version;
     message->length = 0;
-    reason = read_fields(lines, limits, message, &raw);
+    reason = read_fields(lines, limits, message, raw);
     if (!reason)
-        reason = judge_framing(&raw, line.version, message, &ret_facts->framing);
+        reason = judge_framing(raw, line.version, message, &ret_facts->framing);
     if (!reason)
-        reason = judge_request(&raw, &line, message, ret_facts);
+        reason = judge_request(raw, &line, message, ret_facts);
     message->has_body = ret_facts->framing != H1_NO_BODY;
     return reason ? reason : ask_llhttp(head, &line, message, ret_facts->framing);
 }
@@ -311,7 +302,7 @@ const struct reason *h1_head_read_answer(struct slice head, const struct h1_line
                                          struct message *message, struct h1_facts *ret_facts)
 {
     struct slice lines = copy_head(head, message);
-    struct raw_framing raw = { 0 };
+    struct raw_field raw[RAW_COUNT] = { 0 };
     const struct reason *reason;
     uint8_t said;
 
@@ -320,9 +311,9 @@ const struct reason *h1_head_read_answer(struct slice head, const struct h1_line
     h1_guard_cut_line(&lines);
     message->status = line->status;
     message->version = line->version;
-    reason = read_fields(lines, limits, message, &raw);
+    reason = read_fields(lines, limits, message, raw);
     if (!reason)
-        reason = judge_framing(&raw, line->version, message, &said);
+        reason = judge_framing(raw, line->version, message, &said);
     if (!reason)
         reason = ask_llhttp(head, line, message, said);
     if (!reason)
@@ -340,13 +331,13 @@ const struct reason *h1_head_read_answer(struct slice head, const struct h1_line
 const struct reason *h1_head_read_trailers(struct slice lines, const struct message_limits *limits,
                                            struct message *message)
 {
-    struct raw_framing dropped = { 0 };
+    struct raw_field dropped[RAW_COUNT] = { 0 };
     const struct reason *reason;
 
     lines = copy_head(lines, message);
     if (!lines.len)
         return &reason_head_too_large;
-    reason = read_fields(lines, limits, message, &dropped);
+    reason = read_fields(lines, limits, message, dropped);
     if (reason)
         return reason;
     message_remove_flagged(message,

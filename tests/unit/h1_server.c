@@ -673,6 +673,8 @@ static const struct row chunk_rows[] = {
     { "H1-07 leading space", SIZED(" 5\r\n") },
     { "H1-07 empty", SIZED("\r\n") },
     { "H1-07 2^64", SIZED("10000000000000000\r\n") },
+    { "H1-07 2^64 - 1", SIZED("ffffffffffffffff\r\n") },
+    { "H1-07 2^63", SIZED("8000000000000000\r\n") },
     { "H1-07 space and junk", SIZED("5 x\r\n") },
     { "H1-07 space behind", SIZED("5 \r\n") },
     { "H1-07 no digit", SIZED("g\r\n") },
@@ -1012,28 +1014,24 @@ static size_t count_answers(struct peer *peer)
     return found;
 }
 
-static bool all_are_over(struct peer *peer, void *user)
+static bool all_are_answered(struct peer *peer, void *user)
 {
     const struct owner *owner = user;
 
-    return peer->to_send.len == 0 && owner->begun == 10000 && owner->live == 0 &&
-           !owner->conn->codec;
+    return owner->begun == 10000 && owner->live == 0 && count_answers(peer) == 10000;
 }
 
 static void ten_thousand_pipelined_requests_are_all_answered(void **state UNUSED)
 {
-    size_t count = 10000;
     struct stage stage;
     struct buf many;
 
     buf_init(&many, 0);
-    for (size_t i = 0; i < count; i++)
+    for (int i = 0; i < 10000; i++)
         buf_add(&many, SLICE(GET("")));
     stage_open(&stage, &usual_settings);
     stage.peer.to_send = buf_join(&many);
-    assert_true(peer_until(&stage.peer, all_are_over, &stage.owner));
-    peer_read(&stage.peer);
-    assert_int_equal(count_answers(&stage.peer), count);
+    assert_true(peer_until(&stage.peer, all_are_answered, &stage.owner));
     stage_close(&stage);
     buf_release(&many);
 }
