@@ -10,11 +10,10 @@
 
 #include "gateway/http/message.h"
 
-/* Who is at the other end of a client's connection; the same for all its exchanges. */
+/* What a listener says of its peers. */
 struct filter_peer {
     bool trusted; /* the listener says so: may set tenant, class, explain, pin, X-Forwarded-* */
     bool tls;
-    struct slice address;       /* "10.0.0.1:34512" */
     struct slice tenant_header; /* lower case; empty: none is configured */
 };
 
@@ -22,7 +21,8 @@ struct filter_call {
     struct message *request;
     struct message *answer; /* NULL while requests are filtered */
     const struct filter_peer *peer;
-    uint64_t random; /* fresh for this exchange */
+    struct slice address; /* of the peer: "10.0.0.1:34512" */
+    uint64_t random;      /* fresh for this exchange */
 
     /* what filters find out */
     struct slice request_id;

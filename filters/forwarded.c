@@ -53,11 +53,11 @@ static void forward_trace(struct message *request)
 static const struct reason *on_request(struct filter_call *call)
 {
     struct message *request = call->request;
-    struct slice peer = address_host(call->peer->address);
+    struct slice peer = address_host(call->address);
     struct slice before = message_value(request, FIELD_x_forwarded_for);
     struct slice first = before;
 
-    call->client = before.len > 0 ? slice_trim(slice_cut(&first, ',')) : call->peer->address;
+    call->client = before.len > 0 ? slice_trim(slice_cut(&first, ',')) : call->address;
     if (before.len > 0)
         peer = arena_printf(request->arena, "%.*s, %.*s", SLICE_ARGS(before), SLICE_ARGS(peer));
     message_remove(request, FIELD_x_forwarded_for);

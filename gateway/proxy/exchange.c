@@ -107,7 +107,7 @@ static void exchange_subject(const struct log_subject *subject, char *text, size
     const struct exchange *x = CONTAINER_OF(subject, struct exchange, subject);
 
     snprintf(text, size, "exchange %.*s client %.*s%s%s", SLICE_ARGS(x->filter.request_id),
-             SLICE_ARGS(x->peer->peer.address), x->endpoint ? " endpoint " : "",
+             SLICE_ARGS(client_address(x->peer)), x->endpoint ? " endpoint " : "",
              x->endpoint ? x->endpoint->name : "");
 }
 
@@ -228,11 +228,11 @@ void exchange_print(const struct exchange *x, struct buf *out)
         "body_bytes %zu in_bytes %llu out_bytes %llu ready_bytes %zu committed %d\n",
         SLICE_ARGS(x->filter.request_id), x->step->name,
         (unsigned long long)((now_us - x->begun_us) / CLOCK_US_PER_MS),
-        SLICE_ARGS(x->peer->peer.address), SLICE_ARGS(x->client->head->method), SLICE_ARGS(x->path),
-        x->model ? x->model->name : "-", x->version ? x->version->pool->name : "-",
-        x->endpoint ? x->endpoint->name : "-", x->tries, x->body.len,
-        (unsigned long long)x->client->in_bytes, (unsigned long long)x->client->out_bytes,
-        x->ready.len, x->committed);
+        SLICE_ARGS(client_address(x->peer)), SLICE_ARGS(x->client->head->method),
+        SLICE_ARGS(x->path), x->model ? x->model->name : "-",
+        x->version ? x->version->pool->name : "-", x->endpoint ? x->endpoint->name : "-", x->tries,
+        x->body.len, (unsigned long long)x->client->in_bytes,
+        (unsigned long long)x->client->out_bytes, x->ready.len, x->committed);
 }
 
 void exchanges_print(const struct worker *worker, size_t max, struct buf *out)

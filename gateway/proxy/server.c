@@ -284,9 +284,8 @@ static void on_close(struct conn *conn, const struct reason *reason, void *user)
 {
     struct client *client = user;
 
-    (void)conn;
     (void)reason;
-    list_remove(&client->link);
+    list_remove(&conn->link);
     client->clients->count--;
     server_unref(client->server);
     free(client);
@@ -294,12 +293,29 @@ static void on_close(struct conn *conn, const struct reason *reason, void *user)
 
 static const struct conn_events client_events = { .on_stream = on_stream, .on_close = on_close };
 
+static struct client *client_new(struct clients *clients, struct server *server, struct conn *conn)
+{
+    char text[TRANSPORT_PEER_SIZE];
+    struct slice address = transport_peer(&conn->transport, text);
+    struct client *client = xmalloc(sizeof(*client) + address.len);
+
+    client->clients = clients;
+    client->conn = conn;
+    client->server = server_ref(server);
+    client->address_len = (uint8_t)address.len;
+    memcpy(client->address, address.at, address.len);
+    list_push(&clients->all, &conn->link);
+    clients->count++;
+    return client;
+}
+
 static void on_accept(struct worker *worker, int fd, void *user)
 {
     struct listening *listening = user;
     struct clients *clients = listening->clients;
     uint64_t limit = listening->server->listener->limits->connections;
-    struct client *client;
+    struct server *server = listening->server;
+    struct conn *conn;
 
     if (limit > 0 && clients->count >= limit) {
         struct slice label = slice_str(reason_client_limit.name);
@@ -308,15 +324,8 @@ static void on_accept(struct worker *worker, int fd, void *user)
         close(fd);
         return;
     }
-    client = xcalloc(1, sizeof(*client));
-    client->clients = clients;
-    client->server = server_ref(listening->server);
-    client->peer = client->server->peer;
-    list_push(&clients->all, &client->link);
-    clients->count++;
-    client->conn = conn_accept(worker, fd, client->server->tls, &client->server->settings,
-                               &client_events, client);
-    client->peer.address = transport_peer(&client->conn->transport, client->address);
+    conn = conn_accept(worker, fd, server->tls, &server->settings, &client_events, NULL);
+    conn->user = client_new(clients, server, conn); /* its events come from the loop */
 }
 
 struct clients *clients_new(struct worker *worker)
@@ -399,13 +408,13 @@ void clients_drain(struct clients *clients)
     LIST_FOREACH_SAFE (at, &clients->listening)
         listening_close(CONTAINER_OF(at, struct listening, link));
     LIST_FOREACH_SAFE (at, &clients->all)
-        conn_drain(CONTAINER_OF(at, struct client, link)->conn);
+        conn_drain(CONTAINER_OF(at, struct conn, link));
 }
 
 void clients_close(struct clients *clients)
 {
     LIST_FOREACH_SAFE (at, &clients->all)
-        conn_close(CONTAINER_OF(at, struct client, link)->conn, &reason_draining);
+        conn_close(CONTAINER_OF(at, struct conn, link), &reason_draining);
 }
 
 size_t clients_count(const struct clients *clients)

@@ -30,7 +30,8 @@ static const struct step *run(struct exchange *x)
     const struct reason *reason;
 
     x->filter.request = x->client->head;
-    x->filter.peer = &x->peer->peer;
+    x->filter.peer = &x->peer->server->peer;
+    x->filter.address = client_address(x->peer);
     x->filter.random = exchange_random(x->worker->exchanges);
     reason = filters_on_request(&x->filter);
     if (reason) {

@@ -41,7 +41,7 @@ static void write_access_line(const struct exchange *x)
     access_entry_init(&entry);
     entry.wall_us = x->begun_wall_us;
     entry.request_id = x->filter.request_id;
-    entry.client = x->filter.client.len > 0 ? x->filter.client : x->peer->peer.address;
+    entry.client = x->filter.client.len > 0 ? x->filter.client : client_address(x->peer);
     entry.listener = slice_str(x->peer->server->listener->address);
     entry.tenant = x->filter.tenant;
     entry.method = head->method;

@@ -7,7 +7,7 @@ static const struct reason *read_prompt(struct exchange *x)
 {
     struct slice type = message_value(x->client->head, FIELD_content_type);
 
-    return prompt_parse(x->dialect, buf_join(&x->body), type, x->peer->peer.trusted, x->arena,
+    return prompt_parse(x->dialect, buf_join(&x->body), type, x->filter.peer->trusted, x->arena,
                         &x->prompt, &x->param);
 }
 

@@ -114,7 +114,7 @@ static void commit(struct exchange *x)
     x->status = answer->status;
     x->filter.answer = answer;
     filters_on_answer(&x->filter);
-    if (x->peer->peer.trusted)
+    if (x->filter.peer->trusted)
         message_put(answer, FIELD_x_sluice_endpoint, slice_str(x->endpoint->name));
     if (x->answer_streamed && !message_find_name(answer, SLICE("x-accel-buffering")))
         message_put_other(answer, SLICE("x-accel-buffering"), SLICE("no"));
