@@ -124,6 +124,19 @@ static bool read_stream(struct reader *reader)
            read_bool(reader, ask->root, "return_token_ids", &ask->return_token_ids);
 }
 
+/* The engine thinks first when it is told how hard. */
+static bool read_reasoning(struct reader *reader)
+{
+    const json_t *effort = get(reader, "reasoning_effort");
+
+    if (!effort || json_is_null(effort))
+        return true;
+    if (!json_is_string(effort))
+        return wrong_type(reader, "reasoning_effort", "string");
+    reader->ask->reasons = strcmp(json_string_value(effort), "none") != 0;
+    return true;
+}
+
 static bool read_salt(struct reader *reader)
 {
     const json_t *salt = get(reader, "cache_salt");
@@ -446,9 +459,10 @@ static bool parse(struct ask *ask, const struct engine *engine, struct slice bod
 bool ask_parse_chat(struct ask *ask, const struct engine *engine, struct slice body,
                     struct refusal *ret_refusal)
 {
-    static step_fn *const steps[] = { read_model,       read_stream,   read_salt,
-                                      read_length,      read_messages, read_tools,
-                                      truncate_prompts, check_lengths, NULL };
+    static step_fn *const steps[] = { read_model, read_stream,      read_reasoning,
+                                      read_salt,  read_length,      read_messages,
+                                      read_tools, truncate_prompts, check_lengths,
+                                      NULL };
 
     return parse(ask, engine, body, ret_refusal, steps);
 }

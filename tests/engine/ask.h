@@ -24,6 +24,7 @@ struct ask {
     struct slice salt;  /* borrowed; of the cache: cache_salt */
     bool stream, include_usage, continuous_usage;
     bool return_token_ids;
+    bool reasons;        /* the first quarter of an answer is reasoning */
     bool mid_text;       /* the prompt is a text that goes on, not a chat */
     uint32_t n;          /* answers to each prompt */
     uint32_t tokens;     /* of each answer */

@@ -170,7 +170,7 @@ static void strike_or_serve(struct call *call)
     if (kind && (kind->when == FAULT_AT_ONCE || kind->when == FAULT_AT_HEAD))
         kind->strike(call);
     if (!kind || kind->when != FAULT_AT_HEAD)
-        call_serve(call);
+        server_route(call);
 }
 
 static void read_body(struct call *call)
@@ -358,9 +358,4 @@ void call_end(struct call *call)
     call->ending = true;
     if (!call->halted && buf_is_empty(&call->held))
         stream_send_end(call->stream, /* trailers= */ NULL);
-}
-
-void call_serve(struct call *call)
-{
-    server_route(call);
 }

@@ -78,7 +78,5 @@ void call_wake(struct call *call);
 /* For faults. `then` runs once, unless the call is over before. */
 void call_later(struct call *call, uint64_t ms, call_then_fn *then);
 void call_when_sent(struct call *call, call_then_fn *then);
-/* Serves the request as if nothing had happened. */
-void call_serve(struct call *call);
 
 #endif

@@ -69,7 +69,8 @@ static void token(struct generation *g, struct choice *choice)
         choice->sequence.tokens.at[choice->sequence.prompt_tokens + choice->given], text);
 
     if (!choice->script.tool) {
-        add_choice(g, choice, "\"content\":");
+        add_choice(g, choice,
+                   choice->given < choice_reasoning(choice) ? "\"reasoning\":" : "\"content\":");
         event_add_string(&g->event, said);
     } else {
         if (choice->given == 0)
@@ -95,10 +96,10 @@ static json_t *tool_calls(const struct generation *g, const struct choice *choic
 
 static json_t *message(const struct generation *g, const struct choice *choice)
 {
-    return json_pack("{s:s,s:o,s:n,s:n,s:n,s:n,s:o,s:n}", "role", "assistant", "content",
+    return json_pack("{s:s,s:o,s:n,s:n,s:n,s:n,s:o,s:o}", "role", "assistant", "content",
                      choice->script.tool ? json_null() : forms_text(choice), "refusal",
                      "annotations", "audio", "function_call", "tool_calls", tool_calls(g, choice),
-                     "reasoning");
+                     "reasoning", forms_reasoning(choice));
 }
 
 static json_t *whole(const struct generation *g)

@@ -5,6 +5,8 @@
 
 #include "gateway/base/clock.h"
 
+#include <sys/random.h>
+
 const char *const finish_name[FINISH_COUNT] = {
     [FINISH_STOP] = "stop",
     [FINISH_LENGTH] = "length",
@@ -20,6 +22,7 @@ void engine_init(struct engine *engine, const struct options *options, struct wo
         .time_scale = options->time_scale,
     };
     engine->started_s = clock_wall_us() / CLOCK_US_PER_S;
+    CHECK(getrandom(&engine->instance, sizeof(engine->instance), 0) == sizeof(engine->instance));
     cache_init(&engine->cache, (uint32_t)options->blocks, (uint32_t)options->block_size);
     scheduler_init(&engine->scheduler, worker, &engine->cache, &engine->scheduler_settings);
     faults_init(&engine->faults, options->seed);

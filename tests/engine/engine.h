@@ -28,6 +28,7 @@ struct engine {
     struct list calls; /* requests under way */
     uint64_t calls_count;
     uint64_t started_s; /* Unix time */
+    uint64_t instance;  /* random: tells this process's ids from others' */
     bool sleeping, paused;
 
     /* counters */

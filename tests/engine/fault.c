@@ -63,7 +63,9 @@ static void refuse(struct call *call)
 
 static void answer_status(struct call *call)
 {
-    call_refuse(call, (unsigned)call->fault.a, "InternalServerError",
+    bool known = call->fault.a >= 200 && call->fault.a <= 599;
+
+    call_refuse(call, known ? (unsigned)call->fault.a : 500, "InternalServerError",
                 "The engine was told to fail.");
 }
 
@@ -75,7 +77,7 @@ static void answer_busy(struct call *call)
 static void serve_after_stall(struct call *call)
 {
     call->stalled = false;
-    call_serve(call);
+    server_route(call);
 }
 
 static void stall_head(struct call *call)

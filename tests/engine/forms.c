@@ -31,18 +31,30 @@ json_t *forms_ids(const uint32_t *ids, size_t count)
     return list;
 }
 
-json_t *forms_text(const struct choice *choice)
+static json_t *text_between(const struct choice *choice, uint32_t from, uint32_t to)
 {
     struct buf text;
     struct slice all;
     json_t *string;
 
     buf_init(&text, SIZE_MAX);
-    choice_text(choice, &text);
+    choice_text(choice, from, to, &text);
     all = buf_join(&text);
     string = json_stringn(all.at ? all.at : "", all.len);
     buf_release(&text);
     return string;
+}
+
+json_t *forms_text(const struct choice *choice)
+{
+    return text_between(choice, choice_reasoning(choice), choice->sequence.output_tokens);
+}
+
+json_t *forms_reasoning(const struct choice *choice)
+{
+    uint32_t tokens = choice_reasoning(choice);
+
+    return tokens > 0 ? text_between(choice, 0, tokens) : json_null();
 }
 
 void forms_make_head(struct generation *g, const char *object)

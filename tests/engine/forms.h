@@ -14,8 +14,10 @@ extern const struct form form_chat, form_completion, form_responses, form_embedd
 json_t *forms_usage(const struct generation *g);
 /* The ids of a prompt, or of a choice's output. Gives. */
 json_t *forms_ids(const uint32_t *ids, size_t count);
-/* A choice's whole text as a JSON string. Gives. */
+/* What a choice says, without its reasoning, as a JSON string. Gives. */
 json_t *forms_text(const struct choice *choice);
+/* Its reasoning; null when there is none. Gives. */
+json_t *forms_reasoning(const struct choice *choice);
 /* An event of choice-shaped APIs: `data: {"id":...,"object":...,"created":...,"model":...` into
  * g->head, once. */
 void forms_make_head(struct generation *g, const char *object);

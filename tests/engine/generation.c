@@ -77,18 +77,27 @@ static void make_choices(struct generation *g)
         choice_init(&g->choices[i], g, i, root);
 }
 
-/* vLLM's: the prefix and the client's request id, else a random one; ours is counted. */
+/* An id goes into JSON and event text as it is. */
+static bool is_plain_id(struct slice id)
+{
+    for (size_t i = 0; i < id.len; i++)
+        if (id.at[i] <= ' ' || id.at[i] > '~' || id.at[i] == '"' || id.at[i] == '\\')
+            return false;
+    return id.len > 0;
+}
+
+/* vLLM's: the prefix, then the client's request id or one that no other engine makes. */
 static void make_id(struct generation *g)
 {
     const struct engine *engine = g->call->engine;
     struct slice asked = call_field(g->call, SLICE("x-request-id"));
 
-    if (asked.len > 0)
+    if (is_plain_id(asked))
         snprintf(g->id, sizeof(g->id), "%s%.*s", g->form->id_prefix,
                  SLICE_ARGS(slice_head(asked, 64)));
     else
-        snprintf(g->id, sizeof(g->id), "%s%08llx%08llx", g->form->id_prefix,
-                 (unsigned long long)engine->started_s, (unsigned long long)engine->requests);
+        snprintf(g->id, sizeof(g->id), "%s%016llx%016llx", g->form->id_prefix,
+                 (unsigned long long)engine->instance, (unsigned long long)engine->requests);
 }
 
 /* False when the cache is too small for one of them. */
@@ -262,11 +271,18 @@ const char *choice_finish_text(const struct choice *choice)
     return choice->script.tool ? "tool_calls" : finish_name[finish];
 }
 
-void choice_text(const struct choice *choice, struct buf *out)
+uint32_t choice_reasoning(const struct choice *choice)
+{
+    bool reasons = choice->generation->ask.reasons && !choice->script.tool;
+
+    return reasons ? choice->sequence.output_goal / 4 : 0;
+}
+
+void choice_text(const struct choice *choice, uint32_t from, uint32_t to, struct buf *out)
 {
     const struct sequence *sequence = &choice->sequence;
     char text[TOKEN_TEXT_MAX];
 
-    for (uint32_t i = 0; i < sequence->output_tokens; i++)
+    for (uint32_t i = from; i < to; i++)
         buf_add(out, token_text(sequence->tokens.at[sequence->prompt_tokens + i], text));
 }

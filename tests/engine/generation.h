@@ -72,7 +72,9 @@ struct usage generation_usage(const struct generation *g);
 enum finish choice_finish(const struct choice *choice);
 /* The words of vLLM's APIs for it; "tool_calls" for a call. */
 const char *choice_finish_text(const struct choice *choice);
-/* The text of all output tokens. Appends. */
-void choice_text(const struct choice *choice, struct buf *out);
+/* Output tokens that are reasoning: the first ones. */
+uint32_t choice_reasoning(const struct choice *choice);
+/* The text of the output tokens [from, to). Appends. */
+void choice_text(const struct choice *choice, uint32_t from, uint32_t to, struct buf *out);
 
 #endif

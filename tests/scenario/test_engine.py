@@ -160,6 +160,16 @@ class Forms(EngineTest):
         self.assertEqual(json.loads("".join(call["function"]["arguments"] for call in calls))["days"], 7)
         self.assertEqual(found[-1]["choices"][0]["finish_reason"], "tool_calls")
 
+    def test_reasoning_comes_before_the_content(self):
+        engine = self.engine()
+        message = self.chat(engine, max_tokens=20, reasoning_effort="low").json()["choices"][0]["message"]
+        deltas = [chunk["choices"][0]["delta"] for chunk in
+                  chunks(self.chat(engine, max_tokens=20, reasoning_effort="low", stream=True).body)][1:]
+        self.assertEqual([list(delta) for delta in deltas], [["reasoning"]] * 5 + [["content"]] * 15)
+        for key in ("reasoning", "content"):
+            self.assertEqual("".join(delta.get(key, "") for delta in deltas), message[key])
+        self.assertIsNone(self.chat(engine).json()["choices"][0]["message"]["reasoning"])
+
     def test_completions_take_texts_and_ids_one_or_many(self):
         engine = self.engine()
         ids = engine.call("POST", "/tokenize", {"model": "sim", "prompt": "the model"})[1]
