@@ -5,7 +5,7 @@
  */
 #include "gateway/prompt/json.h"
 
-#include "gateway/prompt/json_span.h"
+#include "gateway/prompt/json_string.h"
 
 /* Python's sys.int_info.default_max_str_digits: the engines' own bound. */
 #define INTEGER_DIGITS_MAX 4300
@@ -20,25 +20,9 @@ static const uint8_t kind_of[256] = {
     ['['] = JSON_KIND_ARRAY,  ['{'] = JSON_KIND_OBJECT,
 };
 
-/* Bytes of an escape by the character behind the backslash; 0: none begins so. */
-static const uint8_t escape_length[256] = {
-    ['"'] = 2, ['\\'] = 2, ['/'] = 2, ['b'] = 2, ['f'] = 2,
-    ['n'] = 2, ['r'] = 2,  ['t'] = 2, ['u'] = 6,
-};
-
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
-}
-
-/* 0..15, or -1. */
-static int hex_digit(char c)
-{
-    char lower = slice_lower(c);
-
-    if (is_digit(c))
-        return c - '0';
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 static bool fail(struct json_reader *r, const struct reason *reason)
@@ -115,41 +99,14 @@ bool json_enter_array(struct json_reader *r)
     return json_peek(r) == JSON_KIND_ARRAY && enter(r, false);
 }
 
-/* From a backslash past its escape; NULL: it is none. */
-static const char *scan_escape(const char *at, const char *end)
-{
-    size_t len = end - at < 2 ? 0 : escape_length[(unsigned char)at[1]];
-
-    if (len == 0 || (size_t)(end - at) < len)
-        return NULL;
-    for (size_t i = 2; i < len; i++)
-        if (hex_digit(at[i]) < 0)
-            return NULL;
-    return at + len;
-}
-
 static bool scan_string(struct json_reader *r, bool *ret_escaped)
 {
-    const char *at = r->at + 1;
+    const char *quote = json_string_end(r->at + 1, r->end, ret_escaped);
 
-    *ret_escaped = false;
-    for (;;) {
-        at = json_span(at, r->end);
-        if (!at || at == r->end)
-            return fail(r, &reason_bad_json);
-        if (*at == '"') {
-            r->at = at + 1;
-            return true;
-        }
-        *ret_escaped = true;
-        while (at < r->end && *at == '\\') {
-            at = scan_escape(at, r->end);
-            if (!at)
-                return fail(r, &reason_bad_json);
-        }
-        if (at < r->end && (unsigned char)*at < 0x20)
-            return fail(r, &reason_bad_json);
-    }
+    if (!quote)
+        return fail(r, &reason_bad_json);
+    r->at = quote + 1;
+    return true;
 }
 
 static const char *scan_digits(const char *at, const char *end)

@@ -3,7 +3,7 @@
  * kernel against the scalar one.
  */
 #include "gateway/prompt/json.h"
-#include "gateway/prompt/json_span.h"
+#include "gateway/prompt/json_string.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -624,6 +624,12 @@ static size_t random_text(char *out, size_t size)
         SLICE_INIT("\xf0\x9f\x98\x80"),
         SLICE_INIT("\xed\x9f\xbf"),
         SLICE_INIT("\xf4\x8f\xbf\xbf"),
+        SLICE_INIT("\\n"),
+        SLICE_INIT("\\u00e9"),
+        SLICE_INIT("\\ud83d\\ude00"),
+        SLICE_INIT("\\\\"),
+        SLICE_INIT("\\\""),
+        SLICE_INIT("\\\\\\\\"),
     };
     size_t len = 0, want = next_random() % size;
 
@@ -638,44 +644,71 @@ static size_t random_text(char *out, size_t size)
         out[next_random() % len] = (char)next_random();
     if (len > 0 && next_random() % 4 == 0)
         out[next_random() % len] = "\"\\\x1f\n"[next_random() % 4];
-    out[len] = '"'; /* nothing is cut off by the end, where kernels may differ */
+    out[len] = '"';
     return len + 1;
+}
+
+static void check_kernels(const char *text, const char *end)
+{
+    bool escaped, expected_escaped;
+    const char *expected = json_string_scalar(text, end, &expected_escaped);
+
+    for (const struct json_string_kernel *k = json_string_kernels(); k->name; k++) {
+        const char *got = k->find_end(text, end, &escaped);
+
+        if (got != expected || (got && escaped != expected_escaped))
+            fail_msg("%s says %td, not %td, of %.*s", k->name, got ? got - text : -1,
+                     expected ? expected - text : -1, (int)(end - text), text);
+    }
 }
 
 static void all_kernels_agree_on_random_text(void **state)
 {
-    char *text = xmalloc(301);
-
     (void)state;
-    for (int round = 0; round < 200000; round++) {
+    for (int round = 0; round < 300000; round++) {
+        char text[302];
         size_t len = random_text(text, 300);
-        const char *expected = json_span_scalar(text, text + len);
+        char *copy = xmalloc(len); /* of its own size: a byte read too many is seen */
 
-        for (const struct json_span_kernel *k = json_span_kernels(); k->name; k++) {
-            const char *got = k->span(text, text + len);
-
-            if (got != expected)
-                fail_msg("%s differs in round %d", k->name, round);
-        }
+        memcpy(copy, text, len);
+        check_kernels(copy, copy + len);
+        check_kernels(copy, copy + len - 1);
+        free(copy);
     }
-    free(text);
 }
 
 static void every_pair_of_bytes_is_judged_alike(void **state)
 {
-    char text[96];
+    char text[160];
 
     (void)state;
     for (unsigned pair = 0; pair < 65536; pair++)
-        for (size_t at = 29; at < 34; at++) { /* around a block's end */
+        for (size_t at = 61; at < 66; at++) { /* around a block's end */
             memset(text, 'a', sizeof(text));
             text[at] = (char)(pair >> 8);
             text[at + 1] = (char)pair;
-            for (const struct json_span_kernel *k = json_span_kernels(); k->name; k++)
-                if (k->span(text, text + sizeof(text)) !=
-                    json_span_scalar(text, text + sizeof(text)))
-                    fail_msg("%s: %04x at %zu", k->name, pair, at);
+            text[sizeof(text) - 1] = '"';
+            check_kernels(text, text + sizeof(text));
         }
+}
+
+/* Runs of backslashes of every length, at every place, in front of every kind of character. */
+static void runs_of_backslashes_are_judged_alike(void **state)
+{
+    static const char after[] = "\"nux/a\x01\xc3";
+
+    (void)state;
+    for (size_t start = 0; start < 70; start++)
+        for (size_t length = 0; length < 140; length++)
+            for (size_t k = 0; k < sizeof(after); k++) {
+                char text[300];
+
+                memset(text, '0', sizeof(text));
+                memset(text + start, '\\', length);
+                text[start + length] = after[k];
+                text[start + length + 40] = '"';
+                check_kernels(text, text + sizeof(text));
+            }
 }
 
 static void a_million_keys_take_linear_time(void **state)
@@ -724,6 +757,7 @@ int main(void)
         cmocka_unit_test(what_is_written_is_json_again),
         cmocka_unit_test(all_kernels_agree_on_random_text),
         cmocka_unit_test(every_pair_of_bytes_is_judged_alike),
+        cmocka_unit_test(runs_of_backslashes_are_judged_alike),
         cmocka_unit_test(a_million_keys_take_linear_time),
     };
 
