@@ -258,9 +258,8 @@ static bool rest_is_little(const struct h1_stream *s)
 static bool will_persist(const struct conn *conn, const struct h1_stream *s,
                          enum h1_framing framing)
 {
-    return s->persistent && conn->state == CONN_OPEN && !conn->peer_closed &&
-           framing != H1_UNTIL_CLOSE && rest_is_little(s) &&
-           !s->expects_100; /* it may send the body or not: nobody can tell */
+    return s->persistent && conn->state == CONN_OPEN && framing != H1_UNTIL_CLOSE &&
+           rest_is_little(s) && !s->expects_100; /* it may send the body or not: nobody can tell */
 }
 
 static enum h1_framing answer_framing(const struct h1_stream *s, const struct message *head)
@@ -336,18 +335,20 @@ static void begin_discard(struct conn *conn, struct h1_stream *s)
     conn_resume(conn, CONN_PAUSE_WINDOW);
 }
 
-/* The answer has left. */
+/* The answer has left. Its owner hears of it before the next request is looked at. */
 static void after_answer(struct conn *conn, struct h1_stream *s)
 {
-    if (s->persistent && !s->stream.in_ended) {
+    bool persistent = s->persistent;
+
+    if (persistent && !s->stream.in_ended) {
         begin_discard(conn, s);
         return;
     }
-    if (s->persistent)
-        conn_resume(conn, CONN_PAUSE_ANSWER);
-    else
+    if (!persistent)
         conn->linger = conn->close_after = true;
     h1_finish(s, &reason_done);
+    if (persistent)
+        conn_resume(conn, CONN_PAUSE_ANSWER);
 }
 
 static void h1_server_fill(struct conn *conn)
