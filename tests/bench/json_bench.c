@@ -3,7 +3,7 @@
  * tree), the kernels alone, and memcpy (what merely touching the bytes costs). Prints GB/s, the
  * best of many rounds.
  *
- * One thread, no input but its own. Build: ninja bench_json_bench.
+ * One thread, no input but its own. Build: ninja bench_json.
  */
 #include "gateway/base/clock.h"
 #include "gateway/prompt/json_string.h"
