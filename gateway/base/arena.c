@@ -7,8 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* One block serves a usual exchange: head, routing notes and the answer's head. */
-#define ARENA_BLOCK_BYTES 4096
+/*
+ * The first block serves a usual exchange: head, routing notes and the answer's head came to 3.3 KB
+ * for a streamed chat. Not more, because thousands of streams hold one each.
+ */
+#define ARENA_FIRST_BYTES 3504
+/* Those after it. */
+#define ARENA_BLOCK_BYTES 2032
 
 struct arena_block {
     struct arena_block *next;
@@ -61,7 +66,8 @@ static void *arena_alloc_large(struct arena *arena, size_t size)
 static bool arena_grow(struct arena *arena, size_t size)
 {
     size_t room = arena->limit_bytes - arena->used_bytes;
-    size_t want = room < ARENA_BLOCK_BYTES ? room : ARENA_BLOCK_BYTES;
+    size_t usual = arena->blocks ? ARENA_BLOCK_BYTES : ARENA_FIRST_BYTES;
+    size_t want = room < usual ? room : usual;
     struct arena_block *block;
 
     if (want < size + sizeof(*block))

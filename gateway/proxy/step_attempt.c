@@ -24,29 +24,37 @@ static bool is_replaced(const struct exchange *x, const struct field *field)
     }
 }
 
-/* The client's request as this endpoint is to get it. */
+/*
+ * The fields as every endpoint of the pool gets them. Done in place, before the first try: nobody
+ * asks for what the client sent any more.
+ */
+static void edit_fields(struct exchange *x)
+{
+    struct message *request = x->client->head;
+    const char *authorization = x->version->pool->authorization;
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < request->count; i++)
+        if (!is_replaced(x, &request->fields[i]))
+            request->fields[kept++] = request->fields[i];
+    request->count = kept;
+    if (authorization)
+        message_put(request, FIELD_authorization, slice_str(authorization));
+}
+
+/* The request as this endpoint is to get it; the fields are shared. */
 static struct message *make_request(struct exchange *x)
 {
     const struct message *from = x->client->head;
     const struct origin *origin = x->endpoint->origin;
-    struct message *to = arena_zalloc(x->arena, sizeof(*to));
+    struct message *to = arena_alloc(x->arena, sizeof(*to));
 
-    message_init(to, x->arena);
-    to->method = from->method;
+    *to = *from;
     to->scheme = origin->scheme;
     to->authority = slice_str(origin->authority);
-    to->path = from->path;
     if (origin->prefix[0])
         to->path = arena_printf(x->arena, "%s%.*s", origin->prefix, SLICE_ARGS(from->path));
-    to->has_body = from->has_body;
     to->length = x->body_complete ? x->sent.len : from->length;
-    to->fields = arena_alloc(x->arena, (from->count + 1) * sizeof(*to->fields));
-    to->capacity = from->count + 1;
-    for (uint32_t i = 0; i < from->count; i++)
-        if (!is_replaced(x, &from->fields[i]))
-            to->fields[to->count++] = from->fields[i];
-    if (x->version->pool->authorization)
-        message_put(to, FIELD_authorization, slice_str(x->version->pool->authorization));
     return to;
 }
 
@@ -59,9 +67,11 @@ static void start(struct exchange *x)
 {
     uint64_t now_us = x->worker->now_us;
 
-    if (x->tries == 0)
+    if (x->tries == 0) {
+        edit_fields(x);
         metric_observe(x->worker->metrics, METRIC_ID_overhead_seconds,
                        (double)(now_us - x->body_us) / CLOCK_US_PER_S);
+    }
     x->tried[x->tries++] = x->endpoint;
     atomic_fetch_add_explicit(&x->endpoint->state->inflight, 1, memory_order_relaxed);
     x->counted = true;
