@@ -3,11 +3,16 @@
  */
 #include "gateway/prompt/answer.h"
 
+/* Runs for every member of every event, so the usual key, without escapes, is compared as it
+ * stands. */
 static const struct answer_member *find_member(const struct answer_member *members,
-                                               struct json_value key)
+                                               const struct json_value *key)
 {
+    struct slice inner = json_inner(*key);
+
     for (; members->key.len > 0; members++)
-        if (json_text_is(key, members->key))
+        if (UNLIKELY(key->escaped) ? json_text_is(*key, members->key)
+                                   : slice_eq(inner, members->key))
             return members;
     return NULL;
 }
@@ -22,7 +27,7 @@ void answer_read_object(struct json_reader *r, struct answer_walk *walk,
         return;
     }
     while (json_next(r, &key)) {
-        const struct answer_member *member = find_member(members, key);
+        const struct answer_member *member = find_member(members, &key);
 
         if (member)
             member->read(r, walk, &key);
