@@ -210,6 +210,13 @@ static void check_settings(struct h2 *h2, const struct frame *frame)
         h2_guard_charge(h2, 4 * H2_GLITCH_POINTS);
 }
 
+/* No client may push, and no request leaves before the SETTINGS that forbid it to endpoints. */
+static void check_push(struct h2 *h2, const struct frame *frame)
+{
+    (void)frame;
+    h2_fail(h2, &reason_protocol_error, NGHTTP2_PROTOCOL_ERROR);
+}
+
 static void check_ack(struct h2 *h2, const struct frame *frame)
 {
     (void)frame;
@@ -225,7 +232,7 @@ static const struct frame_rule rules[] = {
     [NGHTTP2_PRIORITY] = { .points = 4, .check = check_priority, .judged_bytes = 4 },
     [NGHTTP2_RST_STREAM] = { .check = check_reset },
     [NGHTTP2_SETTINGS] = { .check = check_settings },
-    [NGHTTP2_PUSH_PROMISE] = { .points = 16 },
+    [NGHTTP2_PUSH_PROMISE] = { .check = check_push },
     [NGHTTP2_PING] = { .check = check_ack },
     [NGHTTP2_GOAWAY] = { .points = 64 },
     [NGHTTP2_WINDOW_UPDATE] = { .check = check_ack },

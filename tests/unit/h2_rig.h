@@ -40,6 +40,7 @@ struct peer {
     const struct reason *closed;
     struct buf out, in;
     bool dribble; /* a byte a turn */
+    size_t preface_left;  /* of the conn's, when it is a client */
     bool no_acks; /* SETTINGS are not acknowledged */
     bool ended;   /* the conn's side closed the socket */
     bool settled; /* a turn moved nothing */
@@ -268,7 +269,13 @@ static inline void peer_parse(struct peer *peer)
 {
     for (;;) {
         struct slice all = buf_join(&peer->in);
-        size_t len;
+        size_t len = peer->preface_left < all.len ? peer->preface_left : all.len;
+
+        if (len > 0) {
+            buf_drop(&peer->in, len);
+            peer->preface_left -= len;
+            continue;
+        }
 
         if (all.len < 9)
             return;
