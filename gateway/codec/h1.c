@@ -103,14 +103,15 @@ static const struct reason *read_trailers(struct h1_stream *s, struct slice byte
     if (reason || *ret_used == 0)
         return reason;
     s->conn->scanned = 0;
-    s->stream.in_ended = true;
-    if (*ret_used == 2 || s->in.discard)
-        return NULL;
     message_init(&s->in.trailers, s->stream.arena);
-    reason = h1_head_read_trailers(slice_head(bytes, *ret_used), &limits, &s->in.trailers);
-    if (!reason && s->in.trailers.count > 0)
+    if (!s->in.discard)
+        reason = h1_head_read_trailers(slice_head(bytes, *ret_used), &limits, &s->in.trailers);
+    if (reason)
+        return reason;
+    if (s->in.trailers.count > 0)
         s->stream.in_trailers = &s->in.trailers;
-    return reason;
+    s->stream.in_ended = true;
+    return NULL;
 }
 
 static const struct reason *read_chunks(struct h1_stream *s, struct slice bytes, size_t room,

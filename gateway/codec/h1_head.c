@@ -334,6 +334,8 @@ const struct reason *h1_head_read_trailers(struct slice lines, const struct mess
     struct raw_field dropped[RAW_COUNT] = { 0 };
     const struct reason *reason;
 
+    if (lines.len <= 2) /* the usual case: none */
+        return NULL;
     lines = copy_head(lines, message);
     if (!lines.len)
         return &reason_head_too_large;
