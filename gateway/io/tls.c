@@ -7,6 +7,7 @@
  */
 #include "gateway/io/tls.h"
 
+#include "gateway/base/slab.h"
 #include "gateway/io/tls_context.h"
 
 #include <openssl/err.h>
@@ -89,6 +90,32 @@ static void tls_context_free(struct snapshot *snapshot)
     free(context->certificates);
     tls_tickets_release(&context->tickets);
     free(context);
+}
+
+static void *mem_alloc(size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return slab_alloc(size);
+}
+
+static void *mem_realloc(void *block, size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return slab_realloc(block, size);
+}
+
+static void mem_free(void *block, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    slab_free(block);
+}
+
+void tls_setup(void)
+{
+    CHECK(CRYPTO_set_mem_functions(mem_alloc, mem_realloc, mem_free) == 1);
 }
 
 static struct tls_context *tls_context_new(size_t certificates)

@@ -13,6 +13,9 @@
 
 struct tls_context;
 
+/* Once, before anything else of OpenSSL is used: its buffers come from base/slab. */
+void tls_setup(void);
+
 struct tls_certificate {
     const char *certificate; /* PEM chain, path */
     const char *key;         /* PEM, path */

@@ -118,6 +118,7 @@ static enum transport_result transport_read(struct transport *transport, size_t 
     }
     if (n <= 0) {
         transport->peer_closed = true;
+        transport->read_ready = false;
         return n == 0 ? TRANSPORT_END : TRANSPORT_FAILED;
     }
     transport->read_ready = (size_t)n == size || transport->peer_closed;
@@ -236,12 +237,21 @@ static void transport_open_further(struct transport *transport, short what)
         transport_step(&transport->tls->step);
 }
 
-/* Whether a peer whose bytes nobody reads now has gone. */
-static bool transport_is_dead(const struct transport *transport)
+/*
+ * Asks the kernel for what libevent does not tell: it reports a reset as readable and writable,
+ * never as closed. Who reads finds it; who does not must be told.
+ */
+static bool transport_polls(const struct transport *transport, short bits)
 {
-    struct pollfd look = { .fd = transport->fd, .events = POLLRDHUP };
+    struct pollfd look = { .fd = transport->fd, .events = bits };
 
-    return poll(&look, 1, 0) > 0 && (look.revents & (POLLERR | POLLHUP | POLLRDHUP));
+    return poll(&look, 1, 0) > 0 && (look.revents & bits);
+}
+
+/* Behind the end, a socket goes on to read as ended, even if it was reset (tcp_recvmsg). */
+static bool transport_is_reset_late(const struct transport *transport, short what)
+{
+    return transport->ended && (what & EV_WRITE) && transport_polls(transport, POLLERR);
 }
 
 /* What of an event is news. */
@@ -249,7 +259,9 @@ static unsigned transport_note(struct transport *transport, short what)
 {
     unsigned ready = 0;
 
-    if (what & EV_READ) {
+    if (what & EV_READ && transport_is_reset_late(transport, what))
+        transport->reset = true;
+    if (what & EV_READ && (!transport->ended || transport->reset)) {
         transport->read_ready = true;
         ready |= TRANSPORT_READABLE;
     }
@@ -281,12 +293,8 @@ static void transport_on_event(evutil_socket_t fd UNUSED, short what, void *arg)
     }
     transport->read_tried = false;
     transport_report(transport, ready);
-    /*
-     * libevent reports a reset as readable and writable, never as closed. Who reads finds it; who
-     * has stopped reading must be told.
-     */
     if ((what & EV_READ) && (what & EV_WRITE) && transport->fd >= 0 && !transport->read_tried &&
-        !transport->peer_closed && transport_is_dead(transport)) {
+        !transport->peer_closed && transport_polls(transport, POLLERR | POLLHUP | POLLRDHUP)) {
         transport->peer_closed = true;
         transport_report(transport, TRANSPORT_PEER_CLOSED);
     }
@@ -425,14 +433,22 @@ static enum transport_result transport_recv_tls(struct transport *transport,
 
 enum transport_result transport_recv(struct transport *transport, struct slice *ret_bytes)
 {
+    enum transport_result result;
+
     transport->read_tried = true;
-    if (transport->fd < 0)
+    if (transport->fd < 0 || transport->reset)
         return TRANSPORT_FAILED;
     if (transport->tls && (transport->read_ready || tls_session_has_kept(transport->tls)))
-        return transport_recv_tls(transport, ret_bytes);
-    if (!transport->read_ready)
-        return TRANSPORT_EMPTY;
-    return transport_read(transport, transport->worker->scratch_size, ret_bytes);
+        result = transport_recv_tls(transport, ret_bytes);
+    else if (transport->read_ready)
+        result = transport_read(transport, transport->worker->scratch_size, ret_bytes);
+    else
+        return transport->ended ? TRANSPORT_END : TRANSPORT_EMPTY;
+    if (result == TRANSPORT_END) {
+        transport->ended = true;
+        transport->read_ready = false;
+    }
+    return result;
 }
 
 bool transport_send(struct transport *transport, struct buf *out)

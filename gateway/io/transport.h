@@ -61,9 +61,11 @@ struct transport {
     bool read_ready;         /* the last read did not empty the socket */
     bool write_blocked;      /* the last write did not fit; on_ready WRITABLE will come */
     bool peer_closed;
-    bool open;                    /* on_open was called */
-    bool connecting;              /* dialled, not connected yet */
-    bool read_tried;              /* transport_recv was called in this on_ready */
+    bool ended;      /* TRANSPORT_END was given; READABLE comes no more, but for a reset */
+    bool reset;      /* a reset came after that: reading fails from now on */
+    bool open;       /* on_open was called */
+    bool connecting; /* dialled, not connected yet */
+    bool read_tried; /* transport_recv was called in this on_ready */
     const struct reason *failure; /* known at once; on_failed comes from the loop */
     struct timer deadline;        /* of the handshake or dial */
 };

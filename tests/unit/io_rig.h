@@ -25,13 +25,13 @@ struct rig {
     struct timer poll;
     bool (*is_so)(void *user);
     void *user;
-    uint64_t deadline_us;
+    uint64_t opened_us, deadline_us;
     bool was_so;
 };
 
 static inline void rig_open(struct rig *rig)
 {
-    *rig = (struct rig){ .metrics = metric_shard_new() };
+    *rig = (struct rig){ .metrics = metric_shard_new(), .opened_us = clock_now_us() };
     rig->worker = worker_new(0, rig->metrics);
 }
 
@@ -71,22 +71,22 @@ static inline bool rig_turned(void *user)
     return ++*(int *)user > 3;
 }
 
-/* A few turns, for what must not happen. */
+/* A few turns, for what must not happen. False: a test has gone round with it for too long. */
 static inline bool rig_turns(struct rig *rig)
 {
     int turns = 0;
 
-    return rig_until(rig, rig_turned, &turns);
+    return rig_until(rig, rig_turned, &turns) && clock_now_us() - rig->opened_us < 3 * RIG_WAIT_US;
 }
 
 /* A transport and what it saw. */
 struct end {
     struct transport transport;
     struct buf out, in;
-    unsigned opened, peer_closed; /* callbacks */
-    unsigned reads;               /* transport_recv calls that gave bytes */
-    bool paused;                  /* does not read */
-    bool ended, broken;           /* what reading met */
+    unsigned opened, readable, peer_closed; /* callbacks */
+    unsigned reads;                         /* transport_recv calls that gave bytes */
+    bool paused;                            /* does not read */
+    bool ended, broken;                     /* what reading met */
     const struct reason *failed;
 };
 
@@ -125,8 +125,10 @@ static inline void end_on_ready(struct transport *transport, unsigned ready)
 
     if (ready & TRANSPORT_PEER_CLOSED)
         end->peer_closed++;
-    if (ready & TRANSPORT_READABLE)
+    if (ready & TRANSPORT_READABLE) {
+        end->readable++;
         end_read(end);
+    }
     if (ready & TRANSPORT_WRITABLE)
         end_flush(end);
 }

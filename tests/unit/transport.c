@@ -241,6 +241,40 @@ static void a_fin_is_reported_while_nobody_reads_and_the_bytes_wait(void **state
     rig_close(&rig);
 }
 
+static void behind_the_end_only_a_reset_is_readable(void **state UNUSED)
+{
+    static char drop[65536];
+    struct slice bytes;
+    struct end end;
+    struct rig rig;
+    unsigned readable;
+    int fd;
+
+    rig_open(&rig);
+    fd = accepted(&rig, &end);
+    shutdown(fd, SHUT_WR);
+    assert_true(rig_until(&rig, is_over, &end));
+    assert_true(end.ended);
+    assert_int_equal(transport_recv(&end.transport, &bytes), TRANSPORT_END); /* as often as asked */
+    readable = end.readable;
+    rig_fill(&end.out, 8 * MEGABYTE); /* so much that there are edges for writing */
+    assert_true(transport_send(&end.transport, &end.out));
+    for (size_t total = 0; total < 8 * MEGABYTE;) {
+        ssize_t n = recv(fd, drop, sizeof(drop), MSG_DONTWAIT);
+
+        total += n > 0 ? (size_t)n : 0;
+        end.ended = false; /* so that the rig goes on writing */
+        if (n < 0)
+            assert_true(rig_turns(&rig));
+    }
+    assert_int_equal(end.readable, readable);
+    reset_on_close(fd);
+    assert_true(rig_until(&rig, is_over, &end));
+    assert_true(end.broken);
+    end_release(&end, TRANSPORT_CLOSE_NOW);
+    rig_close(&rig);
+}
+
 static void a_reset_is_reported_while_nobody_reads(void **state UNUSED)
 {
     struct end end;
@@ -561,6 +595,7 @@ int main(void)
         cmocka_unit_test(writes_of_one_byte_arrive_in_order),
         cmocka_unit_test(bytes_and_fin_that_come_together_are_both_read),
         cmocka_unit_test(a_fin_is_reported_while_nobody_reads_and_the_bytes_wait),
+        cmocka_unit_test(behind_the_end_only_a_reset_is_readable),
         cmocka_unit_test(a_reset_is_reported_while_nobody_reads),
         cmocka_unit_test(a_reset_fails_reading_and_writing),
         cmocka_unit_test(a_peer_that_takes_nothing_blocks_writing_until_it_reads),
