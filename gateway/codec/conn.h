@@ -3,8 +3,8 @@
  *
  * What all four codecs share lives here: reading into the codec, writing what it made once a turn,
  * the unread rest, deadlines, closing. A codec (h1_server, h1_client, h2_server, h2_client) is a
- * struct conn_type and its own state behind conn->codec; a server's codec is chosen when ALPN or the
- * first bytes are known.
+ * struct conn_type and its own state behind conn->codec; a server's codec is chosen when ALPN or
+ * the first bytes are known.
  *
  *   OPENING --transport open--> OPEN --conn_drain--> DRAINING --last stream over, out empty--+
  *      |                          |                      |                                    |
@@ -29,16 +29,18 @@ struct conn;
 
 /* Limits and times of a side; immutable, outlives its conns (a counted snapshot's part). */
 struct conn_settings {
-    struct message_limits head;   /* fields and bytes of a head, trailers counted with it */
-    uint32_t target_bytes;        /* request target; past it 414 */
-    uint32_t streams;             /* h2: SETTINGS_MAX_CONCURRENT_STREAMS */
-    uint32_t window_bytes;        /* a stream's incoming window (h2: SETTINGS_INITIAL_WINDOW_SIZE) */
-    unsigned handshake_ms;        /* TLS, and the first byte or preface after accept */
-    unsigned head_ms;             /* a whole request head, from its first byte; not moved by each byte */
-    unsigned idle_ms;             /* without a stream: closed (servers answer nothing; clients are just closed) */
-    unsigned stall_ms;            /* peer takes nothing of what waits to be sent: the conn is closed with client_stalled */
-    bool half_close;              /* h1 server: a FIN while an answer is owed does not abort it */
-    uint32_t requests;            /* h1/h2 server: after so many on one conn it is drained; 0: never */
+    struct message_limits head; /* fields and bytes of a head, trailers counted with it */
+    uint32_t target_bytes;      /* request target; past it 414 */
+    uint32_t streams;           /* h2: SETTINGS_MAX_CONCURRENT_STREAMS */
+    uint32_t window_bytes;      /* a stream's incoming window (h2: SETTINGS_INITIAL_WINDOW_SIZE) */
+    unsigned handshake_ms;      /* TLS, and the first byte or preface after accept */
+    unsigned head_ms; /* a whole request head, from its first byte; not moved by each byte */
+    unsigned
+        idle_ms; /* without a stream: closed (servers answer nothing; clients are just closed) */
+    unsigned stall_ms; /* peer takes nothing of what waits to be sent: the conn is closed with
+                          client_stalled */
+    bool half_close;   /* h1 server: a FIN while an answer is owed does not abort it */
+    uint32_t requests; /* h1/h2 server: after so many on one conn it is drained; 0: never */
 };
 
 /* Who uses a conn. All are called from phases or the loop; none may free the conn. */
@@ -57,13 +59,16 @@ struct conn_type {
     const char *name; /* "h1", "h2" */
     bool server;
     void (*open)(struct conn *conn);
-    /* Parses; sets *ret_used. What is not used comes again, in front of what arrives next. A reason: fatal for the conn (a final answer may have been put into conn->out before). */
+    /* Parses; sets *ret_used. What is not used comes again, in front of what arrives next. A
+     * reason: fatal for the conn (a final answer may have been put into conn->out before). */
     const struct reason *(*on_bytes)(struct conn *conn, struct slice bytes, size_t *ret_used);
     /* The peer's orderly end. NULL: the conn goes on (an answer may still be sent). */
     const struct reason *(*on_end)(struct conn *conn);
-    /* Optional. The peer's FIN was seen while reading is paused; what came before it may still be unread. A reason: fatal for the conn. */
+    /* Optional. The peer's FIN was seen while reading is paused; what came before it may still be
+     * unread. A reason: fatal for the conn. */
     const struct reason *(*on_peer_closed)(struct conn *conn);
-    /* Optional. head_due_us passed. A reason: fatal for the conn (an answer may have been put into conn->out); NULL: it goes on. Without it the conn ends with head_timeout. */
+    /* Optional. head_due_us passed. A reason: fatal for the conn (an answer may have been put into
+     * conn->out); NULL: it goes on. Without it the conn ends with head_timeout. */
     const struct reason *(*expire)(struct conn *conn);
     /*
      * Puts what is to be sent into conn->out, up to about STREAM_OUT_LOW bytes at a time (pieces
@@ -106,23 +111,25 @@ struct conn {
     const struct conn_settings *settings; /* borrows */
     const struct conn_events *events;
     void *user;
-    struct buf out;       /* bytes for the transport */
-    char *rest;           /* bytes the codec did not use yet, NULL while none; at most one read of the worker's and what the codec waits for */
+    struct buf out; /* bytes for the transport */
+    char *rest;     /* bytes the codec did not use yet, NULL while none; at most one read of the
+                       worker's and what the codec waits for */
     uint32_t rest_at, rest_len, rest_size; /* they lie in [rest_at, rest_at + rest_len) */
-    uint32_t scanned;     /* the codec's: how far into the unused bytes it has looked (h1) */
+    uint32_t scanned;            /* the codec's: how far into the unused bytes it has looked (h1) */
     const struct reason *reason; /* why it closes; NULL before */
-    uint32_t streams;     /* streams of it that exist */
-    uint64_t served;      /* streams ever */
-    struct timer deadline; /* head, idle or stall, whichever comes first */
-    uint64_t head_due_us, stall_due_us, idle_due_us; /* 0: none; conn_arm after making one earlier */
+    uint32_t streams;            /* streams of it that exist */
+    uint64_t served;             /* streams ever */
+    struct timer deadline;       /* head, idle or stall, whichever comes first */
+    uint64_t head_due_us, stall_due_us,
+        idle_due_us; /* 0: none; conn_arm after making one earlier */
     struct defer flush_defer, free_defer, read_defer;
-    struct list link;     /* its owner's: a pool, or the worker's clients */
+    struct list link; /* its owner's: a pool, or the worker's clients */
 };
 
 /*
  * Server. Takes fd. With TLS the codec follows ALPN; on cleartext the first bytes decide (h2
- * preface, HTTP/1.x request line, else closed without an answer). `settings`, `events`, `user` are borrowed until
- * on_close. `tls` is reffed.
+ * preface, HTTP/1.x request line, else closed without an answer). `settings`, `events`, `user` are
+ * borrowed until on_close. `tls` is reffed.
  */
 struct conn *conn_accept(struct worker *worker, int fd, struct tls_context *tls,
                          const struct conn_settings *settings, const struct conn_events *events,
@@ -148,11 +155,13 @@ void conn_close(struct conn *conn, const struct reason *reason);
 extern const struct conn_type conn_h1_server, conn_h1_client, conn_h2_server, conn_h2_client;
 
 /* For codecs. */
-void conn_dirty(struct conn *conn);                    /* something to send: fill and write at FLUSH */
+void conn_dirty(struct conn *conn); /* something to send: fill and write at FLUSH */
 void conn_pause(struct conn *conn, enum conn_pause bit);
 void conn_resume(struct conn *conn, enum conn_pause bit); /* reads on at the next WAKE */
-void conn_arm(struct conn *conn);                      /* a *_due_us was set or made earlier; clearing one needs nothing */
-void conn_stream_added(struct conn *conn);             /* served, too; drains when settings->requests are reached */
-void conn_stream_removed(struct conn *conn);           /* calls on_idle; closes when draining, at FLUSH */
+void conn_arm(
+    struct conn *conn); /* a *_due_us was set or made earlier; clearing one needs nothing */
+void conn_stream_added(
+    struct conn *conn); /* served, too; drains when settings->requests are reached */
+void conn_stream_removed(struct conn *conn); /* calls on_idle; closes when draining, at FLUSH */
 
 #endif
