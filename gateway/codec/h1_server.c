@@ -231,10 +231,12 @@ static const struct reason *h1_server_on_peer_closed(struct conn *conn)
 
     if (!s)
         return NULL;
-    s->stream.peer_gone = true;
     if (s->stream.closed)
         return &reason_done;
-    return conn->settings->half_close ? NULL : client_gone(conn);
+    if (conn->settings->half_close)
+        return NULL;
+    s->stream.peer_gone = true;
+    return client_gone(conn);
 }
 
 static const struct reason *h1_server_expire(struct conn *conn)

@@ -66,7 +66,7 @@ struct stream {
     struct message *in_trailers; /* NULL: none; framing and identity fields dropped */
     bool in_ended;               /* the last byte is in `in` or was taken */
     bool closed;                 /* nothing will happen any more */
-    bool peer_gone;              /* h1 server: the client's FIN was seen while an answer is owed (no event if half_close is on) */
+    bool peer_gone;              /* h1 server: closed because the client's FIN was seen while an answer was owed; never with half_close */
     bool reused_conn;            /* client: the conn had carried an exchange before */
     const struct reason *reason; /* why closed; NULL before */
     uint64_t in_bytes;           /* body bytes received in all */
