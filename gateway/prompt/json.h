@@ -97,12 +97,17 @@ static inline struct slice json_inner(struct json_value string)
 
 /* A string that reads `text` once its escapes are resolved. */
 bool json_text_is(struct json_value string, struct slice text);
+/* Longer than any key of ours. */
+#define JSON_FOLD_MAX 64
+
 /*
- * The same for whom case does not matter: ASCII, and the two letters beyond it that Go folds into
- * ASCII (U+017F to s, U+212A to k), because engines written in Go would take such a key for ours.
- * `lower` is in lower case.
+ * A string as it reads for whom case does not matter: ASCII in lower case, and the two letters
+ * beyond it that Go folds into ASCII (U+017F to s, U+212A to k), because engines written in Go
+ * would take such a key for ours. False, and the string equals no key of ours, when it is longer
+ * than JSON_FOLD_MAX, has a lone surrogate or is no string.
  */
-bool json_text_folds_to(struct json_value string, struct slice lower);
+bool json_text_fold(struct json_value string, char ret_folded[JSON_FOLD_MAX],
+                    size_t *ret_len) MUST_USE;
 /*
  * What a string says, escapes resolved. A string without escapes is not copied. reason_bad_value
  * for anything but a string and for a lone surrogate; reason_memory_limit when the arena is full.

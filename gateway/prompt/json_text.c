@@ -6,9 +6,6 @@
 
 #include "gateway/base/utf8.h"
 
-/* Longest text that is compared with an escaped or folded key; ours are all shorter. */
-#define KEY_MAX 64
-
 /* Characters of the two-byte escapes. */
 static const char escaped_char[256] = {
     ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
@@ -130,7 +127,7 @@ const struct reason *json_text(struct json_value string, struct arena *arena,
 
 bool json_text_is(struct json_value string, struct slice text)
 {
-    char bytes[KEY_MAX];
+    char bytes[JSON_FOLD_MAX];
     size_t len;
 
     if (string.kind != JSON_KIND_STRING)
@@ -159,9 +156,9 @@ static char take_folded(struct slice *s)
     return slice_lower(c);
 }
 
-bool json_text_folds_to(struct json_value string, struct slice lower)
+bool json_text_fold(struct json_value string, char ret_folded[JSON_FOLD_MAX], size_t *ret_len)
 {
-    char bytes[3 * KEY_MAX];
+    char bytes[3 * JSON_FOLD_MAX]; /* what folds to one byte has up to three */
     struct slice text;
     size_t len;
 
@@ -173,14 +170,13 @@ bool json_text_folds_to(struct json_value string, struct slice lower)
             return false;
         text = slice_of(bytes, len);
     }
-    if (text.len < lower.len || text.len > 3 * lower.len)
-        return false;
-    while (text.len > 0 && lower.len > 0) {
-        if (take_folded(&text) != lower.at[0])
+    for (len = 0; text.len > 0; len++) {
+        if (len == JSON_FOLD_MAX)
             return false;
-        lower = slice_skip(lower, 1);
+        ret_folded[len] = take_folded(&text);
     }
-    return text.len == 0 && lower.len == 0;
+    *ret_len = len;
+    return true;
 }
 
 /* value * 10^zeros + digit; false past 2^64-1. */

@@ -52,6 +52,8 @@ static bool truth_of(struct json_value value, bool *ret_truth)
         { SLICE_INIT("yes"), true },  { SLICE_INIT("no"), false },    { SLICE_INIT("y"), true },
         { SLICE_INIT("n"), false },   { SLICE_INIT("t"), true },      { SLICE_INIT("f"), false },
     };
+    char folded[JSON_FOLD_MAX];
+    size_t len;
     int64_t number;
 
     if (value.kind == JSON_KIND_NULL || value.kind == JSON_KIND_FALSE ||
@@ -63,8 +65,10 @@ static bool truth_of(struct json_value value, bool *ret_truth)
         *ret_truth = number == 1;
         return true;
     }
+    if (!json_text_fold(value, folded, &len))
+        return false;
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
-        if (json_text_folds_to(value, words[i].word)) {
+        if (slice_eq(slice_of(folded, len), words[i].word)) {
             *ret_truth = words[i].truth;
             return true;
         }
@@ -185,10 +189,14 @@ static const struct reason *read_stream_option(struct call *call, struct json_va
         { SLICE_INIT("continuous_usage_stats"), offsetof(struct prompt, continuous_usage) },
     };
     struct json_value value;
+    char folded[JSON_FOLD_MAX];
+    size_t len;
 
     json_take(call->reader, &value);
+    if (!json_text_fold(key, folded, &len))
+        return NULL;
     for (unsigned i = 0; i < ARRAY_LEN(options); i++) {
-        if (!json_text_folds_to(key, options[i].key))
+        if (!slice_eq(slice_of(folded, len), options[i].key))
             continue;
         if (*seen & 1u << i)
             return &reason_duplicate_key;
@@ -416,8 +424,13 @@ _Static_assert(ARRAY_LEN(fields) <= 64, "struct call counts rows in one word");
 
 static const struct field *find_field(struct json_value key)
 {
+    char folded[JSON_FOLD_MAX];
+    size_t len;
+
+    if (!json_text_fold(key, folded, &len))
+        return NULL;
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
-        if (json_text_folds_to(key, fields[i].key))
+        if (slice_eq(slice_of(folded, len), fields[i].key))
             return &fields[i];
     return NULL;
 }

@@ -451,6 +451,14 @@ static void a_text_that_does_not_fit_is_not_cut(void **state)
     assert_true(json_text_into(value_of(SLICE("\"\"")), room, 0, &len));
 }
 
+static bool folds_to(struct json_value key, struct slice lower)
+{
+    char folded[JSON_FOLD_MAX];
+    size_t len;
+
+    return json_text_fold(key, folded, &len) && slice_eq(slice_of(folded, len), lower);
+}
+
 static void keys_are_compared_after_unescaping_and_folding(void **state)
 {
     static const struct {
@@ -476,10 +484,30 @@ static void keys_are_compared_after_unescaping_and_folding(void **state)
         struct json_value key = value_of(cases[i].raw);
 
         if (json_text_is(key, SLICE("stream")) != cases[i].same ||
-            json_text_folds_to(key, SLICE("stream")) != cases[i].folds)
+            folds_to(key, SLICE("stream")) != cases[i].folds)
             fail_msg("%.*s", SLICE_ARGS(cases[i].raw));
     }
-    assert_true(json_text_folds_to(value_of(SLICE("\"max_to\\u212Aens\"")), SLICE("max_tokens")));
+    assert_true(folds_to(value_of(SLICE("\"max_to\\u212Aens\"")), SLICE("max_tokens")));
+    assert_false(folds_to(value_of(SLICE("1")), SLICE("1")));
+}
+
+static void a_key_is_folded_up_to_the_bound(void **state)
+{
+    char raw[400], folded[JSON_FOLD_MAX];
+    size_t len;
+
+    (void)state;
+    for (size_t extra = 0; extra < 2; extra++) {
+        char *at = raw;
+
+        *at++ = '"';
+        for (size_t i = 0; i < JSON_FOLD_MAX + extra; i++)
+            at = stpcpy(at, "\\u212a");
+        strcpy(at, "\"");
+        assert_int_equal(json_text_fold(value_of(slice_str(raw)), folded, &len), extra == 0);
+    }
+    assert_int_equal(len, JSON_FOLD_MAX);
+    assert_int_equal(folded[JSON_FOLD_MAX - 1], 'k');
 }
 
 static void whole_numbers_are_read_however_written(void **state)
@@ -751,6 +779,7 @@ int main(void)
         cmocka_unit_test(an_arena_that_is_full_is_a_reason),
         cmocka_unit_test(a_text_that_does_not_fit_is_not_cut),
         cmocka_unit_test(keys_are_compared_after_unescaping_and_folding),
+        cmocka_unit_test(a_key_is_folded_up_to_the_bound),
         cmocka_unit_test(whole_numbers_are_read_however_written),
         cmocka_unit_test(numbers_are_bounded_at_their_limits),
         cmocka_unit_test(a_member_is_cut_with_its_comma),
