@@ -206,7 +206,10 @@ static int *servers_bind(const struct control *control, struct server **servers,
 
         if (control_server(control, address))
             continue;
-        fds[i] = listener_bind(address);
+        /* A unix path is bound once, and its socket shared. */
+        fds[i] = i % control->thread_count > 0 && slice_starts(slice_str(address), SLICE("unix:"))
+                     ? dup(fds[i - 1])
+                     : listener_bind(address);
         if (fds[i] < 0) {
             buf_printf(errors, "listener %s: %s\n", address, strerror(errno));
             fds_close(fds, total);

@@ -2,6 +2,7 @@
  * sluice: argv to exit code. Each subcommand is a row.
  */
 #include "gateway/control.h"
+#include "gateway/io/tls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,6 +121,7 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
+    tls_setup();
     for (size_t i = 0; argc > 1 && i < ARRAY_LEN(commands); i++)
         if (strcmp(argv[1], commands[i].name) == 0) {
             if (argc - 2 < commands[i].least || argc - 2 > commands[i].most)

@@ -111,7 +111,7 @@ static void conn_count_closed(struct conn *conn)
 
 static void conn_free_later(struct defer *defer)
 {
-    struct conn *conn = CONTAINER_OF(defer, struct conn, free_defer);
+    struct conn *conn = CONTAINER_OF(defer, struct conn, flush_defer);
 
     if (conn->server)
         conn_count_closed(conn);
@@ -141,7 +141,8 @@ void conn_close(struct conn *conn, const struct reason *reason)
     defer_cancel(&conn->read_defer);
     buf_release(&conn->out);
     rest_free(conn);
-    worker_defer(conn_worker(conn), WORKER_FREE, &conn->free_defer);
+    defer_init(&conn->flush_defer, conn_free_later); /* nothing is flushed any more */
+    worker_defer(conn_worker(conn), WORKER_FREE, &conn->flush_defer);
 }
 
 /* The codec gave up: its last words, if any, are sent, nothing more is read. */
@@ -557,7 +558,6 @@ static struct conn *conn_new(const struct conn_settings *settings, const struct 
     buf_init(&conn->out, 0);
     timer_init(&conn->deadline, conn_on_deadline);
     defer_init(&conn->flush_defer, conn_flush);
-    defer_init(&conn->free_defer, conn_free_later);
     defer_init(&conn->read_defer, conn_read_later);
     list_init(&conn->link);
     return conn;
