@@ -69,7 +69,7 @@ static void golden_load(struct golden *golden, const char *name)
     if (!golden->side)
         fail_msg("%s.json: %s", name, error.text);
     free((char *)side.at);
-    golden->stream = read_file(name, ".stream");
+    golden->stream = read_file(json_string_value(json_object_get(golden->side, "stream")), "");
     golden->stripped = read_file(name, ".stripped");
     golden->dialect =
         dialect_named(slice_str(json_string_value(json_object_get(golden->side, "dialect"))));
@@ -203,7 +203,7 @@ static void golden_streams_read_alike_wherever_they_are_cut(void **state)
     (void)state;
     assert_non_null(folder);
     for (struct dirent *entry; (entry = readdir(folder));) {
-        char *dot = strstr(entry->d_name, ".stream");
+        char *dot = strstr(entry->d_name, ".json");
         struct golden golden;
 
         if (!dot)
