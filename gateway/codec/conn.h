@@ -121,9 +121,9 @@ struct conn {
     uint64_t served;             /* streams ever */
     struct timer deadline;       /* head, idle or stall, whichever comes first */
     uint64_t head_due_us, stall_due_us,
-        idle_due_us; /* 0: none; conn_arm after making one earlier */
+        idle_due_us;                      /* 0: none; conn_arm after making one earlier */
     struct defer flush_defer, read_defer; /* flush_defer frees it, once it is closed */
-    struct list link; /* its owner's: a pool, or the worker's clients */
+    struct list link;                     /* its owner's: a pool, or the worker's clients */
 };
 
 /*
