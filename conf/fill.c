@@ -31,11 +31,20 @@ static char *text_keep(struct filler *f, struct slice text)
     return arena_str(&f->sections->arena, text);
 }
 
-static char *path_keep(struct filler *f, struct slice text)
+/* "stdout" and the like: words that a path's row lists are none. */
+static bool is_word(const struct directive *row, struct slice text)
+{
+    for (const char *const *word = row->words; word && *word; word++)
+        if (slice_eq(text, slice_str(*word)))
+            return true;
+    return false;
+}
+
+static char *path_keep(struct filler *f, const struct directive *row, struct slice text)
 {
     char *path;
 
-    if (text.at[0] == '/')
+    if (text.at[0] == '/' || is_word(row, text))
         return text_keep(f, text);
     path = arena_alloc(&f->sections->arena, strlen(f->sections->folder) + text.len + 2);
     sprintf(path, "%s/%.*s", f->sections->folder, SLICE_ARGS(text));
@@ -53,7 +62,7 @@ static bool read_scalar(struct filler *f, const struct directive *row, struct sl
     if (row->type == DIRECTIVE_TYPE_TEXT || row->type == DIRECTIVE_TYPE_TEXTS)
         copy = text_keep(f, text);
     else if (row->type == DIRECTIVE_TYPE_PATH)
-        copy = path_keep(f, text);
+        copy = path_keep(f, row, text);
     else
         return true;
     memcpy(field, &copy, sizeof(copy));

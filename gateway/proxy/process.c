@@ -5,6 +5,8 @@
 
 static const char *const log_levels[] = { "error", "warn", "info", "debug", NULL };
 
+static const char *const access_logs[] = { "stdout", "off", NULL };
+
 static const struct directive process_rows[] = {
     DIRECTIVE_NUMBER(
         struct process_conf, workers, "0", 0, 1024,
@@ -19,8 +21,12 @@ static const struct directive process_rows[] = {
         "Seed of block keys, to be the same on gateways that share an index; 0: random."),
     DIRECTIVE_TEXT(struct process_conf, tenant_header, NULL,
                    "Header in which a trusted peer names the tenant."),
-    DIRECTIVE_TEXT(struct process_conf, access_log, "stdout",
-                   "Where the JSON line of each exchange goes: a path, stdout or off."),
+    { .key = "access_log",
+      .type = DIRECTIVE_TYPE_PATH,
+      .offset = offsetof(struct process_conf, access_log),
+      .default_text = "stdout",
+      .words = access_logs,
+      .help = "Where the JSON line of each exchange goes: a path, stdout or off." },
     DIRECTIVE_WORD(struct process_conf, log_level, "info", log_levels,
                    "What is logged to standard error."),
 };

@@ -10,17 +10,23 @@ static bool method_is_ours(struct slice method)
     return !slice_eq(method, SLICE("CONNECT")) && !slice_eq(method, SLICE("TRACE"));
 }
 
-/* A path no dialect has: under /v1 the model "*" may take it, unless it steers engines. */
-static const struct reason *refuse_unknown(const struct exchange *x)
+/*
+ * A path no dialect has, or that steers engines, which a dialect's wildcard must not let through:
+ * under /v1 the model "*" may take the former.
+ */
+static const struct reason *refuse(const struct exchange *x)
 {
     struct slice method = x->client->head->method;
 
-    if (!method_is_ours(method) || dialect_knows_path(x->path))
+    if (!method_is_ours(method))
         return &reason_method_not_allowed;
-    if (x->fleet->catch_all && slice_starts(x->path, SLICE("/v1/")) &&
-        !engine_path_is_admin(x->path))
+    if (engine_path_is_admin(x->path))
+        return &reason_not_found;
+    if (x->dialect || own_answers(method, x->path))
         return NULL;
-    return &reason_not_found;
+    if (dialect_knows_path(x->path))
+        return &reason_method_not_allowed;
+    return x->fleet->catch_all && slice_starts(x->path, SLICE("/v1/")) ? NULL : &reason_not_found;
 }
 
 static const struct step *run(struct exchange *x)
@@ -32,9 +38,7 @@ static const struct step *run(struct exchange *x)
     x->path = slice_head(request->path, slice_find(request->path, '?'));
     x->dialect = dialect_find(request->method, x->path);
     x->inspected = x->dialect && x->fleet->inspect;
-    if (x->dialect || own_answers(request->method, x->path))
-        return &step_admit;
-    refused = refuse_unknown(x);
+    refused = refuse(x);
     return refused ? exchange_fail(x, refused) : &step_admit;
 }
 
