@@ -37,10 +37,13 @@ class Steering(Scenario):
     def test_a_trusted_peer_may_pin_members_only(self):
         other = self.recorder()
         gateway = self.in_front_of(self.endpoint, other, listener={"trusted": True})
+        name = self.ask(gateway, chat()).get("x-sluice-endpoint").encode()
+        before = len(self.endpoint.requests), len(other.requests)
         for _ in range(4):
-            got = self.ask(gateway, chat(fields=b"x-sluice-endpoint: 127.0.0.1:%d\r\n" % other.port))
-            self.assertEqual(got.status, 200)
-        self.assertEqual(len(other.requests), 4, "the pin was not kept")
+            got = self.ask(gateway, chat(fields=b"x-sluice-endpoint: " + name + b"\r\n"))
+            self.assertEqual((got.status, got.get("x-sluice-endpoint")), (200, name.decode()))
+        moved = len(self.endpoint.requests) - before[0], len(other.requests) - before[1]
+        self.assertIn(moved, ((4, 0), (0, 4)), "the pin was not kept")
         got = self.ask(gateway, chat(fields=b"x-sluice-endpoint: 127.0.0.1:%d\r\n" % self.inside.port))
         self.assertIn(got.status, (200, 400, 404, 503))
         self.assertEqual(self.inside.connections, [], "no member was dialled")
@@ -88,7 +91,7 @@ class Steering(Scenario):
         self.assertEqual(request.get("x-forwarded-proto"), "https")
 
     def test_a_request_id_is_made_or_kept_and_echoed(self):
-        gateway = self.in_front_of(self.endpoint)
+        gateway = self.in_front_of(self.endpoint, listener={"trusted": True})
         got = self.ask(gateway, chat())
         self.assertRegex(got.get("x-request-id"), r"^[0-9A-Za-z-]{8,}$")
         self.assertEqual(self.endpoint.requests[0].get("x-request-id"), got.get("x-request-id"))
@@ -96,6 +99,12 @@ class Steering(Scenario):
         self.assertEqual(kept.get("x-request-id"), "client-made-1")
         other = self.ask(gateway, chat())
         self.assertNotEqual(other.get("x-request-id"), got.get("x-request-id"))
+
+    def test_an_untrusted_clients_request_id_is_replaced(self):
+        gateway = self.in_front_of(self.endpoint)
+        got = self.ask(gateway, chat(fields=b"x-request-id: client-made-1\r\n"))
+        self.assertNotEqual(got.get("x-request-id"), "client-made-1")
+        self.assertNotIn(b"client-made-1", self.endpoint.received())
 
     def test_a_trace_context_is_passed_on(self):
         gateway = self.in_front_of(self.endpoint)
@@ -193,7 +202,7 @@ class Admin(Scenario):
         recorder = self.recorder()
         gateway = self.in_front_of(recorder)
         for path in (b"/metrics", b"/healthz", b"/readyz", b"/config", b"/fleet", b"/exchanges", b"/v1/../metrics", b"/v1/%2e%2e/metrics", b"//metrics",
-                     b"/metrics/", b"/v1/;/metrics", b"/%6detrics", b"/v1/metrics", b"/v1/models/..%2f..%2fmetrics"):
+                     b"/metrics/", b"/;/metrics", b"/%6detrics", b"/v1/metrics", b"/v1/models/..%2f..%2fmetrics"):
             with self.subTest(path=path):
                 client = self.client(gateway)
                 client.send(b"GET " + path + b" HTTP/1.1\r\n" + HOST + b"\r\n")
@@ -213,7 +222,7 @@ class Admin(Scenario):
     def test_every_admin_path_answers(self):
         gateway = self.in_front_of(self.recorder())
         self.assert_serves(gateway)
-        for path, kind in (("/healthz", None), ("/readyz", None), ("/metrics", None), ("/fleet", dict), ("/config", dict), ("/exchanges", (dict, list))):
+        for path, kind in (("/healthz", None), ("/readyz", None), ("/metrics", None), ("/fleet", dict), ("/config", dict), ("/exchanges", None)):
             with self.subTest(path=path):
                 status, text = gateway.admin(path)
                 self.assertEqual(status, 200, text)

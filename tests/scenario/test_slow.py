@@ -290,7 +290,7 @@ class Disconnects(Slow):
     def test_a_fin_is_seen_while_reading_is_paused(self):
         """The second request is pipelined, so reading stops; the FIN behind it still aborts."""
         gateway, recorder, client = self.started()
-        client.send(chat(text="x" * 400000))
+        client.send(chat(text="x" * 20000))  # no more than the kernel takes, or the FIN stays behind it
         self.assert_aborted(gateway, recorder, client.half_close)
 
     def test_an_unanswered_request_is_aborted_too(self):

@@ -133,7 +133,8 @@ class Gateway(Process):
     def __init__(self, configuration, scratch=None, env=None, wait=True):
         self.scratch = pathlib.Path(scratch or tempfile.mkdtemp(prefix="sluice-"))
         self.path = self.scratch / "sluice.yaml"
-        self.configuration = configuration
+        if isinstance(configuration, dict) and configuration.get("access_log") == "access.log":
+            configuration = {**configuration, "access_log": str(self.scratch / "access.log")}
         self.write(configuration)
         parsed = configuration if isinstance(configuration, dict) else {}
         self.port = conf.port_of(parsed, 0)

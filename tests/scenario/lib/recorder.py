@@ -170,13 +170,13 @@ def always(reply):
 
 
 def once(*pieces, close=True):
-    """A script: reads a request, sends the pieces, then closes or waits for the gateway to."""
+    """A script: answers a request with these pieces, then closes; or stays, and answers the next one so."""
     def script(connection):
-        if connection.read_request():
+        while connection.read_request():
             for piece in pieces:
                 connection.send(piece)
-            if not close:
-                connection.wait_end()
+            if close:
+                return
     return script
 
 
