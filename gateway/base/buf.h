@@ -53,7 +53,8 @@ void buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
 char *buf_reserve(struct buf *buf, size_t size);
 void buf_commit(struct buf *buf, size_t written);
 
-/* Moves up to `max` bytes from the front of `from` to the end of `to`, small ones by copying. Not bounded by `to`'s limit. Returns how many. */
+/* Moves up to `max` bytes from the front of `from` to the end of `to`, small ones by copying. Not
+ * bounded by `to`'s limit. Returns how many. */
 size_t buf_move(struct buf *to, struct buf *from, size_t max);
 /* Adds all bytes of `from` to `to` without copying; both hold them afterwards. */
 void buf_share(struct buf *to, const struct buf *from);
@@ -66,7 +67,8 @@ void buf_drop(struct buf *buf, size_t n);
 struct slice buf_front(const struct buf *buf);
 /* Fills up to `max` entries from the front, returns how many. */
 size_t buf_iov(const struct buf *buf, struct iovec *ret_iov, size_t max);
-/* Copies up to `max` bytes from `offset` on to `ret_bytes` without dropping them; returns how many. */
+/* Copies up to `max` bytes from `offset` on to `ret_bytes` without dropping them; returns how many.
+ */
 size_t buf_peek(const struct buf *buf, size_t offset, char *ret_bytes, size_t max);
 /*
  * All bytes as one run, joined by copying if they lie in several. Borrowed until the buf is

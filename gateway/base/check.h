@@ -10,16 +10,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MUST_USE            __attribute__((warn_unused_result))
-#define NO_RETURN           __attribute__((noreturn))
-#define PRINTF_LIKE(f, a)   __attribute__((format(printf, f, a)))
-#define UNUSED              __attribute__((unused))
-#define LIKELY(x)           __builtin_expect(!!(x), 1)
-#define UNLIKELY(x)         __builtin_expect(!!(x), 0)
-#define ARRAY_LEN(a)        (sizeof(a) / sizeof((a)[0]))
+#define MUST_USE          __attribute__((warn_unused_result))
+#define NO_RETURN         __attribute__((noreturn))
+#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
+#define UNUSED            __attribute__((unused))
+#define LIKELY(x)         __builtin_expect(!!(x), 1)
+#define UNLIKELY(x)       __builtin_expect(!!(x), 0)
+#define ARRAY_LEN(a)      (sizeof(a) / sizeof((a)[0]))
 
 /* The object that holds `ptr` as its field `field`. */
-#define CONTAINER_OF(ptr, type, field) ((type *)(void *)((char *)(ptr) - offsetof(type, field)))
+#define CONTAINER_OF(ptr, type, field) ((type *)(void *)((char *)(ptr)-offsetof(type, field)))
 
 /* Prints what failed and aborts. Never returns. */
 void check_failed(const char *file, int line, const char *what) NO_RETURN;
@@ -35,7 +35,8 @@ void check_failed(const char *file, int line, const char *what) NO_RETURN;
  * which aborts when the pointer leads to anything else. `type##_MAGIC` must be defined.
  */
 #define MAGIC_SET(obj, number) ((obj)->magic = (number))
-#define CAST(type, ptr, number) ((type *)check_magic(&((type *)(ptr))->magic, (number), (ptr), __FILE__, __LINE__))
+#define CAST(type, ptr, number)                                                                    \
+    ((type *)check_magic(&((type *)(ptr))->magic, (number), (ptr), __FILE__, __LINE__))
 
 static inline void *check_magic(const uint32_t *magic, uint32_t number, void *ptr, const char *file,
                                 int line)

@@ -2,10 +2,11 @@
  * Log lines for people who must act, on standard error: one line each,
  *     2026-11-22T16:58:07.123Z warn  e7 10.0.0.7:8000: dial refused, trying another
  *
- * Levels: error, somebody should look; warn, we coped; info, the process's own life; debug, the rest.
- * The subject comes from the argument and prints itself; NULL: none. Control bytes and what is not UTF-8 are
- * escaped. Never log keys, tokens or prompt text. Any thread; a line is one write. A place that repeats more than
- * 10 times a second is muted and says afterwards how many lines were left out.
+ * Levels: error, somebody should look; warn, we coped; info, the process's own life; debug, the
+ * rest. The subject comes from the argument and prints itself; NULL: none. Control bytes and what
+ * is not UTF-8 are escaped. Never log keys, tokens or prompt text. Any thread; a line is one write.
+ * A place that repeats more than 10 times a second is muted and says afterwards how many lines were
+ * left out.
  */
 #ifndef SLUICE_BASE_LOG_H
 #define SLUICE_BASE_LOG_H

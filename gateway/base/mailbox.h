@@ -1,6 +1,6 @@
 /*
- * Letters from other threads to one thread. Sending never blocks for longer than a pointer copy; the
- * receiver is woken through an eventfd that io/worker watches.
+ * Letters from other threads to one thread. Sending never blocks for longer than a pointer copy;
+ * the receiver is woken through an eventfd that io/worker watches.
  *
  * Bounded by those who send: letters are embedded in objects that exist anyway, one at a time.
  */
@@ -23,7 +23,8 @@ void mailbox_free(struct mailbox *mailbox);
 int mailbox_fd(const struct mailbox *mailbox);
 /* Any thread. The letter must not be under way already. */
 void mailbox_send(struct mailbox *mailbox, struct letter *letter);
-/* Receiver's thread: opens all that are there, oldest first. Costs no system call when there is nothing to read. */
+/* Receiver's thread: opens all that are there, oldest first. Costs no system call when there is
+ * nothing to read. */
 void mailbox_open_all(struct mailbox *mailbox);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * A hash map from byte strings to pointers, open addressing, SipHash-1-3 with a random key a process
- * (J-07: nobody outside can aim at collisions). One thread. Keys are borrowed: they must live in the values.
- * (J.-P. Aumasson, D. J. Bernstein: SipHash, 2012.)
+ * A hash map from byte strings to pointers, open addressing, SipHash-1-3 with a random key a
+ * process (J-07: nobody outside can aim at collisions). One thread. Keys are borrowed: they must
+ * live in the values. (J.-P. Aumasson, D. J. Bernstein: SipHash, 2012.)
  */
 #ifndef SLUICE_BASE_MAP_H
 #define SLUICE_BASE_MAP_H

@@ -1,11 +1,12 @@
 /*
  * Metrics: one row in metric.def, one add at the place where it happens.
  *
- * Every thread writes its own shard without locks (relaxed atomics); /metrics sums the shards. A row without labels is a
- * fixed slot. A row with labels has series: metric_series finds or makes one (a hash look-up; keep the pointer
- * where it is used often: it lives as long as the shard). A row holds at most METRIC_SERIES_MAX series
- * a shard; label values past that are counted under "other" (J-12), so nobody outside can grow the table.
- * Names follow Prometheus: prefix sluice_, base units, _total for counters.
+ * Every thread writes its own shard without locks (relaxed atomics); /metrics sums the shards. A
+ * row without labels is a fixed slot. A row with labels has series: metric_series finds or makes
+ * one (a hash look-up; keep the pointer where it is used often: it lives as long as the shard). A
+ * row holds at most METRIC_SERIES_MAX series a shard; label values past that are counted under
+ * "other" (J-12), so nobody outside can grow the table. Names follow Prometheus: prefix sluice_,
+ * base units, _total for counters.
  */
 #ifndef SLUICE_BASE_METRIC_H
 #define SLUICE_BASE_METRIC_H
@@ -19,9 +20,9 @@ enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 #define METRIC_BUCKETS    20
 
 struct metric_row {
-    const char *name;      /* "sluice_requests_total" */
+    const char *name; /* "sluice_requests_total" */
     const char *help;
-    uint8_t type;          /* enum metric_type */
+    uint8_t type;                          /* enum metric_type */
     const char *labels[METRIC_LABELS_MAX]; /* names, NULL after the last */
     const double *buckets; /* histograms: upper bounds, METRIC_BUCKETS of them or ended by 0 */
 };
@@ -58,14 +59,16 @@ size_t metric_bucket(enum metric_id id, double value);
 void metric_series_merge(struct metric_series *series, const uint32_t *counts, double sum);
 
 /*
- * Gauges and counters whose value lives elsewhere (an endpoint's state, a queue's length): `collect` is called by
- * metric_print, on its thread, and prints through metric_sample; it may call nothing else of this header. Samples of
- * the same labels are added up, and to what the shards have. Registered once per module.
+ * Gauges and counters whose value lives elsewhere (an endpoint's state, a queue's length):
+ * `collect` is called by metric_print, on its thread, and prints through metric_sample; it may call
+ * nothing else of this header. Samples of the same labels are added up, and to what the shards
+ * have. Registered once per module.
  */
 struct metric_writer;
 typedef void metric_collect_fn(struct metric_writer *writer, void *user);
 void metric_collector_add(metric_collect_fn *collect, void *user);
-void metric_sample(struct metric_writer *writer, enum metric_id id, const struct slice *label_values, double value);
+void metric_sample(struct metric_writer *writer, enum metric_id id,
+                   const struct slice *label_values, double value);
 
 /* Prometheus text format 0.0.4, all rows, all shards summed. Any thread; the shards go on. */
 void metric_print(struct buf *out);

@@ -15,7 +15,7 @@
 enum reason_retry {
     REASON_RETRY_NEVER,
     REASON_RETRY_ELSEWHERE, /* another endpoint, within the budget, before the first content */
-    REASON_RETRY_FRESH,     /* once more on a fresh connection if this one was reused, then elsewhere */
+    REASON_RETRY_FRESH, /* once more on a fresh connection if this one was reused, then elsewhere */
 };
 
 struct reason {

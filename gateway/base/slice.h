@@ -19,7 +19,10 @@ struct slice {
 /* For string literals only. */
 #define SLICE(literal) ((struct slice){ "" literal, sizeof(literal) - 1 })
 /* As an initializer of static data. */
-#define SLICE_INIT(literal) { "" literal, sizeof(literal) - 1 }
+#define SLICE_INIT(literal)                                                                        \
+    {                                                                                              \
+        "" literal, sizeof(literal) - 1                                                            \
+    }
 /* The two arguments of a "%.*s". */
 #define SLICE_ARGS(s) (int)(s).len, (s).at ? (s).at : ""
 

@@ -2,7 +2,8 @@
  * A snapshot: an immutable object that threads share and count. Whoever publishes a new one keeps
  * nothing of the old; whoever holds a reference keeps it whole for as long as that takes.
  *
- *     struct fleet { struct snapshot snapshot; ... };      snapshot_init(&fleet->snapshot, fleet_free);
+ *     struct fleet { struct snapshot snapshot; ... };
+ *     snapshot_init(&fleet->snapshot, fleet_free);
  *
  * snapshot_slot is where the current one lies: written by one thread, read by others at any time.
  */
@@ -18,12 +19,14 @@ struct snapshot {
     void (*free)(struct snapshot *snapshot);
 };
 
-void snapshot_init(struct snapshot *snapshot, void (*free)(struct snapshot *)); /* one reference, the caller's */
-struct snapshot *snapshot_ref(struct snapshot *snapshot);                       /* any thread */
-void snapshot_unref(struct snapshot *snapshot);                                 /* any thread; NULL is fine */
+void snapshot_init(struct snapshot *snapshot,
+                   void (*free)(struct snapshot *));      /* one reference, the caller's */
+struct snapshot *snapshot_ref(struct snapshot *snapshot); /* any thread */
+void snapshot_unref(struct snapshot *snapshot);           /* any thread; NULL is fine */
 
 struct snapshot_slot {
-    pthread_mutex_t mutex; /* held for a pointer copy and a count; taken when `generation` moved, not per request */
+    pthread_mutex_t mutex; /* held for a pointer copy and a count; taken when `generation` moved,
+                              not per request */
     struct snapshot *current;
     _Atomic uint64_t generation; /* readers compare it with what they last saw before they look */
 };

@@ -47,7 +47,8 @@ static inline bool timer_is_set(const struct timer *timer)
 /* Fires what is due. */
 void timers_run(struct timers *timers, uint64_t now_us);
 
-/* When timers_run should be called next, at the latest; UINT64_MAX when nothing is set. May be earlier than the next deadline. */
+/* When timers_run should be called next, at the latest; UINT64_MAX when nothing is set. May be
+ * earlier than the next deadline. */
 uint64_t timers_next_us(const struct timers *timers);
 
 #endif

@@ -57,11 +57,13 @@ struct message {
     uint8_t version;  /* 10, 11 or 20: what it arrived as; for logs */
     bool has_body;    /* request: a body (maybe empty) is framed; answer: one may follow */
     uint64_t length;  /* declared body length, or MESSAGE_LENGTH_UNKNOWN */
-    bool expects_100; /* client waits for 100 Continue; the server codec sends it when the body is first asked for */
+    bool expects_100; /* client waits for 100 Continue; the server codec sends it when the body is
+                         first asked for */
 
     struct field *fields;
     uint32_t count, capacity;
-    uint32_t bytes; /* of names and values and 32 a field, as SETTINGS_MAX_HEADER_LIST_SIZE counts */
+    uint32_t
+        bytes; /* of names and values and 32 a field, as SETTINGS_MAX_HEADER_LIST_SIZE counts */
 };
 
 struct message_limits {
@@ -80,9 +82,11 @@ void message_init(struct message *message, struct arena *arena);
  */
 const struct reason *message_add(struct message *message, struct slice name, struct slice value,
                                  const struct message_limits *limits) MUST_USE;
-const struct reason *message_add_copy(struct message *message, struct slice name, struct slice value,
+const struct reason *message_add_copy(struct message *message, struct slice name,
+                                      struct slice value,
                                       const struct message_limits *limits) MUST_USE;
-/* Our own fields, whose name is known and whose value is made by us or was checked before: CHECKs. The value is borrowed. */
+/* Our own fields, whose name is known and whose value is made by us or was checked before: CHECKs.
+ * The value is borrowed. */
 void message_put(struct message *message, enum field_id id, struct slice value);
 /* Another name of ours, static. */
 void message_put_other(struct message *message, struct slice static_name, struct slice value);
@@ -110,8 +114,8 @@ bool field_has_token(struct slice value, struct slice token);
 bool http_is_token(struct slice s);
 bool http_is_value(struct slice s);
 /*
- * host[:port], no userinfo, no path, port at most 65535, not empty (H1-15, D-05). The host is a name
- * of letters, digits and "-._~", or an IPv6 address in brackets without a zone.
+ * host[:port], no userinfo, no path, port at most 65535, not empty (H1-15, D-05). The host is a
+ * name of letters, digits and "-._~", or an IPv6 address in brackets without a zone.
  */
 bool http_is_authority(struct slice s);
 /*

@@ -10,8 +10,8 @@
  *      grants no window). Whoever takes bytes out of `in` calls stream_took() afterwards.
  *   3. The body is complete: in_ended is set (trailers, if any, in in_trailers), on_event.
  *   4. The owner answers: stream_send_head(), bytes moved into stream->out, stream_send(), and at
- *      the end stream_send_end(). The codec drains `out` as the peer takes it and calls on_event when
- *      it has become less full (out below STREAM_OUT_LOW after it was above).
+ *      the end stream_send_end(). The codec drains `out` as the peer takes it and calls on_event
+ * when it has become less full (out below STREAM_OUT_LOW after it was above).
  *   5. The stream is over for the codec: closed is set, with why in `reason` (reason_done when both
  *      halves ended properly), on_event, once. Nothing is called afterwards.
  *   6. The owner calls stream_release() when it wants no more of it: before `closed` that is an
@@ -50,23 +50,26 @@ struct stream_type {
 };
 
 /* Default windows: what a stream holds at most before its writer is stopped. */
-#define STREAM_IN_BYTES  (256 * 1024)
-#define STREAM_OUT_HIGH  (256 * 1024)
-#define STREAM_OUT_LOW   (64 * 1024)
+#define STREAM_IN_BYTES (256 * 1024)
+#define STREAM_OUT_HIGH (256 * 1024)
+#define STREAM_OUT_LOW  (64 * 1024)
 
 struct stream {
     const struct stream_type *type;     /* the codec's */
     const struct stream_events *events; /* the owner's; NULL: nobody listens yet */
     void *user;
-    struct arena *arena; /* server: made by the codec, dies with the stream; client: the owner's, outlives it */
+    struct arena *arena; /* server: made by the codec, dies with the stream; client: the owner's,
+                            outlives it */
 
     /* incoming half; written by the codec */
-    struct message *head;        /* server: the request; client: the final answer, NULL until it is here */
-    struct buf in;               /* body bytes nobody took yet; limit = window, may be raised by the owner before the body */
+    struct message *head; /* server: the request; client: the final answer, NULL until it is here */
+    struct buf in; /* body bytes nobody took yet; limit = window, may be raised by the owner before
+                      the body */
     struct message *in_trailers; /* NULL: none; framing and identity fields dropped */
     bool in_ended;               /* the last byte is in `in` or was taken */
     bool closed;                 /* nothing will happen any more */
-    bool peer_gone;              /* h1 server: closed because the client's FIN was seen while an answer was owed; never with half_close */
+    bool peer_gone; /* h1 server: closed because the client's FIN was seen while an answer was owed;
+                       never with half_close */
     bool reused_conn;            /* client: the conn had carried an exchange before */
     const struct reason *reason; /* why closed; NULL before */
     uint64_t in_bytes;           /* body bytes received in all */
@@ -79,10 +82,10 @@ struct stream {
 };
 
 /*
- * Server: the answer's head (an interim one when the status is 1xx). Client: the request's head. The
- * message is read during the call. message->length decides the framing: known, or unknown (chunked
- * in h1); has_body false: none, the stream's half ends with the head.
- * The codec adds framing fields itself, and Date and Connection where HTTP/1 wants them.
+ * Server: the answer's head (an interim one when the status is 1xx). Client: the request's head.
+ * The message is read during the call. message->length decides the framing: known, or unknown
+ * (chunked in h1); has_body false: none, the stream's half ends with the head. The codec adds
+ * framing fields itself, and Date and Connection where HTTP/1 wants them.
  */
 static inline void stream_send_head(struct stream *stream, const struct message *head)
 {
