@@ -31,7 +31,8 @@ static const char *const paths_llamacpp[] = {
 };
 static const char *const paths_ollama[] = { PATHS_OPENAI, "/v1/messages", NULL };
 
-/* Under /v1, on any engine; outside /v1 nothing is forwarded anyway. */
+/* Under /v1, on any engine, with all that lies below them; outside /v1 only what is listed above is
+ * forwarded. */
 static const char *const paths_admin[] = { "/v1/load_lora_adapter",
                                            "/v1/unload_lora_adapter",
                                            "/v1/decisions",
@@ -41,7 +42,6 @@ static const char *const paths_admin[] = { "/v1/load_lora_adapter",
                                            "/v1/version",
                                            "/v1/license",
                                            "/v1/health",
-                                           "/v1/health/*",
                                            "/v1/models/load",
                                            "/v1/models/unload",
                                            "/v1/realtime",
@@ -96,7 +96,23 @@ bool engine_allows(const struct engine_type *engine, struct slice path)
     return paths_match(engine->paths, path);
 }
 
+/* Whether `path` is one of `branch`'s, written in whatever case, or lies below it. */
+static bool path_is_below(struct slice path, struct slice branch)
+{
+    return path.len >= branch.len && slice_ieq(slice_head(path, branch.len), branch) &&
+           (path.len == branch.len || path.at[branch.len] == '/');
+}
+
 bool engine_path_is_admin(struct slice path)
 {
-    return paths_match(paths_admin, path);
+    for (const char *const *admin = paths_admin; *admin; admin++)
+        if (path_is_below(path, slice_str(*admin)))
+            return true;
+    return false;
+}
+
+bool engine_allows_unlisted(const struct engine_type *engine, struct slice path)
+{
+    return engine_allows(engine, path) ||
+           (slice_starts(path, SLICE("/v1/")) && !engine_path_is_admin(path));
 }

@@ -29,6 +29,9 @@ extern const char *const engine_names[ENGINE_COUNT + 1];
 /* Whether clients may reach `path` (without its query) on such an engine. */
 bool engine_allows(const struct engine_type *engine, struct slice path);
 
+/* The same for the model "*": any path under /v1 beside them that steers no engine. */
+bool engine_allows_unlisted(const struct engine_type *engine, struct slice path);
+
 /* Whether `path` steers an engine (sleep, adapters, weights...), whatever the engine: never
  * forwarded. */
 bool engine_path_is_admin(struct slice path);

@@ -32,12 +32,27 @@ static bool route_fits(const char *route, struct slice method, struct slice path
     return (method.len == 0 || slice_eq(method, route_method)) && path_fits(pattern, path);
 }
 
+/* Whether the path is a route's own, with whatever method: then no route with "*" takes it. */
+static bool is_exact(const char *route, struct slice path)
+{
+    struct slice pattern = slice_str(route);
+
+    slice_cut(&pattern, ' ');
+    return slice_eq(pattern, path);
+}
+
 const struct dialect_type *dialect_find(struct slice method, struct slice path)
 {
+    bool taken = false;
+
     for (size_t i = 0; i < dialect_count; i++)
-        for (const char *const *route = dialect_all[i]->routes; *route; route++)
-            if (route_fits(*route, method, path))
+        for (const char *const *route = dialect_all[i]->routes; *route; route++) {
+            bool exact = is_exact(*route, path);
+
+            taken |= exact;
+            if ((exact || !taken) && route_fits(*route, method, path))
                 return dialect_all[i];
+        }
     return NULL;
 }
 

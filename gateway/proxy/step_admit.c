@@ -13,11 +13,28 @@ static bool is_coded(const struct message *request)
     return coding.len > 0 && !slice_ieq(coding, SLICE("identity"));
 }
 
+static bool method_is_ours(struct slice method)
+{
+    return !slice_eq(method, SLICE("CONNECT")) && !slice_eq(method, SLICE("TRACE"));
+}
+
+/* Nobody's dialect: a method that does not fit the path, or a path that does not exist. */
+static const struct reason *why_nobodys(const struct exchange *x)
+{
+    if (!method_is_ours(x->client->head->method) || dialect_knows_path(x->path))
+        return &reason_method_not_allowed;
+    return &reason_not_found;
+}
+
 static const struct reason *admit(struct exchange *x)
 {
     struct message *request = x->client->head;
     const struct listener_limits_conf *limits = x->peer->server->listener->limits;
 
+    if (!x->dialect)
+        return why_nobodys(x);
+    if (engine_path_is_admin(x->path))
+        return &reason_not_found;
     if (request->length != MESSAGE_LENGTH_UNKNOWN && request->length > limits->body)
         return &reason_body_too_large;
     if (x->inspected && is_coded(request))

@@ -5,12 +5,21 @@
 
 #include "routing/router.h"
 
+/* Whether this path of the version's engine may be reached. */
+static bool is_open(const struct exchange *x)
+{
+    const struct engine_type *engine = x->version->pool->engine;
+
+    return x->model == x->fleet->catch_all ? engine_allows_unlisted(engine, x->path)
+                                           : engine_allows(engine, x->path);
+}
+
 static const struct reason *choose_version(struct exchange *x)
 {
     x->version = router_version(x->model, x->client->head, exchange_random(x->worker->exchanges));
     if (!x->version)
         return &reason_no_endpoint;
-    if (x->model != x->fleet->catch_all && !engine_allows(x->version->pool->engine, x->path))
+    if (!is_open(x))
         return &reason_not_found;
     router_pay_budget(x->version->pool);
     return NULL;

@@ -37,7 +37,7 @@ static void requests_find_their_dialect(void **state)
         { "POST", "/generate", "generate" },
         { "GET", "/v1/models", "models" },
         { "GET", "/v1/models/a/b", "models" },
-        { "GET", "/v1/chat/completions", "resource" },
+        { "GET", "/v1/chat/completions", NULL },
         { "post", "/v1/chat/completions", NULL },
         { "PUT", "/v1/chat/completions", NULL },
         { "POST", "/v1/", NULL },

@@ -1,0 +1,86 @@
+/*
+ * Which paths of an engine clients may reach.
+ */
+#include "routing/engine.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+struct row {
+    enum engine_id engine;
+    const char *path;
+    bool listed;   /* for a model with a name */
+    bool unlisted; /* for the model "*" */
+};
+
+static const struct row rows[] = {
+    { ENGINE_openai, "/v1/chat/completions", true, true },
+    { ENGINE_vllm, "/v1/chat/completions", true, true },
+    { ENGINE_vllm, "/v1/responses/resp_1", true, true },
+    { ENGINE_vllm, "/v1/responses/resp_1/cancel", true, true },
+    { ENGINE_vllm, "/v1/responses/", false, true },
+    { ENGINE_vllm, "/v1/responses/a/b", false, true },
+    { ENGINE_vllm, "/v1/score", true, true },
+    { ENGINE_openai, "/v1/score", false, true },
+    { ENGINE_vllm, "/v2/rerank", true, true },
+    { ENGINE_openai, "/v2/rerank", false, false },
+    { ENGINE_vllm, "/v1/no/such/path", false, true },
+    { ENGINE_vllm, "/v1/chat/completions/", false, true },
+    { ENGINE_vllm, "/v1", false, false },
+    { ENGINE_vllm, "", false, false },
+    { ENGINE_vllm, "/generate", false, false },
+    { ENGINE_ollama, "/api/pull", false, false },
+    { ENGINE_vllm, "/sleep", false, false },
+    { ENGINE_vllm, "/v1/load_lora_adapter", false, false },
+    { ENGINE_vllm, "/v1/unload_lora_adapter", false, false },
+    { ENGINE_vllm, "/v1/load_lora_adapter/", false, false },
+    { ENGINE_vllm, "/v1/Load_LoRA_adapter", false, false },
+    { ENGINE_vllm, "/v1/load_lora_adapter/x/y", false, false },
+    { ENGINE_vllm, "/v1/load_lora_adapters", false, true },
+    { ENGINE_llamacpp, "/v1/models/load", false, false },
+    { ENGINE_llamacpp, "/v1/models/loaded", false, true },
+    { ENGINE_nim, "/v1/health", false, false },
+    { ENGINE_nim, "/v1/health/ready", false, false },
+    { ENGINE_nim, "/v1/metrics", false, false },
+    { ENGINE_sglang, "/v1/sleep", false, false },
+};
+
+static void paths_that_steer_an_engine_are_reached_by_no_model(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct engine_type *engine = &engine_types[rows[i].engine];
+        struct slice path = slice_str(rows[i].path);
+
+        if (engine_allows(engine, path) != rows[i].listed ||
+            engine_allows_unlisted(engine, path) != rows[i].unlisted)
+            fail_msg("%s %s: listed %d unlisted %d", engine->name, rows[i].path,
+                     engine_allows(engine, path), engine_allows_unlisted(engine, path));
+    }
+}
+
+static void every_engine_has_a_name_a_health_path_and_paths(void **state)
+{
+    (void)state;
+    for (int i = 0; i < ENGINE_COUNT; i++) {
+        assert_string_equal(engine_names[i], engine_types[i].name);
+        assert_int_equal(engine_types[i].health_path[0], '/');
+        assert_true(engine_allows(&engine_types[i], SLICE("/v1/chat/completions")));
+        for (const char *const *path = engine_types[i].paths; *path; path++)
+            assert_false(engine_path_is_admin(slice_str(*path)));
+    }
+    assert_null(engine_names[ENGINE_COUNT]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(paths_that_steer_an_engine_are_reached_by_no_model),
+        cmocka_unit_test(every_engine_has_a_name_a_health_path_and_paths),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
