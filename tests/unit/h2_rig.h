@@ -39,11 +39,11 @@ struct peer {
     struct conn *conn; /* NULL after its on_close */
     const struct reason *closed;
     struct buf out, in;
-    bool dribble; /* a byte a turn */
-    size_t preface_left;  /* of the conn's, when it is a client */
-    bool no_acks; /* SETTINGS are not acknowledged */
-    bool ended;   /* the conn's side closed the socket */
-    bool settled; /* a turn moved nothing */
+    bool dribble;        /* a byte a turn */
+    size_t preface_left; /* of the conn's, when it is a client */
+    bool no_acks;        /* SETTINGS are not acknowledged */
+    bool ended;          /* the conn's side closed the socket */
+    bool settled;        /* a turn moved nothing */
     unsigned pongs, goaways, frames, window_updates;
     int32_t goaway_last;
     uint32_t goaway_error;
