@@ -95,12 +95,15 @@ static bool is_held(const struct exchange *x)
     }
 }
 
-/* The length the client is told: known where all of it is here, or where nothing is taken out. */
+/*
+ * The length the client is told: known where all of it is here, or where nothing is taken out. A
+ * stream is never given one that its engine did not give.
+ */
 static uint64_t answer_length(const struct exchange *x)
 {
     const struct stream *from = x->attempt.stream;
 
-    if (from->in_ended && buf_is_empty(&from->in))
+    if (!x->answer_streamed && from->in_ended && buf_is_empty(&from->in))
         return x->ready.len;
     return usage_reader_strips(&x->reader) ? MESSAGE_LENGTH_UNKNOWN : from->head->length;
 }
