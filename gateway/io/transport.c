@@ -17,6 +17,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/metric.h"
 #include "gateway/io/linger.h"
+#include "gateway/io/resets.h"
 #include "gateway/io/resolve.h"
 #include "gateway/io/tls_session.h"
 
@@ -395,6 +396,16 @@ void transport_dial(struct transport *transport, struct worker *worker,
         transport_set_tls(transport, tls_session_client(worker, tls, server_name, alpn_h2));
     transport_open_within(transport, connect_ms);
     transport_watch(transport, fd);
+    resets_watch(worker->resets, transport);
+}
+
+void transport_was_reset(struct transport *transport)
+{
+    if (transport->fd < 0 || !transport->open || transport->peer_closed)
+        return;
+    transport->peer_closed = true;
+    transport->read_ready = true;
+    transport_report(transport, TRANSPORT_READABLE | TRANSPORT_PEER_CLOSED);
 }
 
 static enum transport_result transport_recv_tls(struct transport *transport,

@@ -101,6 +101,9 @@ bool transport_send(struct transport *transport, struct buf *out) MUST_USE;
 /* Whether all that transport_send took has reached the kernel (TLS may hold an encrypted rest). */
 bool transport_is_flushed(const struct transport *transport);
 
+/* For io/resets: the peer is gone for both directions. What it sent before is still read. */
+void transport_was_reset(struct transport *transport);
+
 /* Once, also after on_failed. No callback afterwards; the struct may be freed at WORKER_FREE. */
 void transport_close(struct transport *transport, enum transport_close how);
 

@@ -11,6 +11,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mailbox.h"
 #include "gateway/io/linger.h"
+#include "gateway/io/resets.h"
 #include "gateway/io/resolve.h"
 
 #include <event2/event.h>
@@ -102,6 +103,7 @@ struct worker *worker_new(unsigned index, struct metric_shard *metrics)
     worker->scratch_plain = xmalloc(SCRATCH_BYTES);
     worker->mailbox = mailbox_new(worker);
     worker->resolver = resolver_new(worker);
+    worker->resets = resets_new(worker);
 
     loop->tick_us = UINT64_MAX;
     loop->tick = evtimer_new(worker->base, on_tick, loop);
@@ -116,6 +118,7 @@ void worker_free(struct worker *worker)
     struct loop *loop = loop_of(worker);
 
     linger_close_all(worker);
+    resets_free(worker->resets);
     resolver_free(worker->resolver);
     event_free(loop->mail);
     event_free(loop->tick);

@@ -57,6 +57,7 @@ struct worker {
     struct control *control;       /* gateway/control: the control thread's worker only */
 
     /* io's own */
+    struct resets *resets;       /* watches dialled sockets (io/resets) */
     struct list lingering;       /* sockets that outlive their transport (io/linger) */
     uint64_t handshake_spent_us; /* on TLS handshakes in this turn; io/transport bounds it */
 

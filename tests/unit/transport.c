@@ -374,6 +374,31 @@ static void a_dialled_socket_opens_and_carries_bytes(void **state UNUSED)
     rig_close(&rig);
 }
 
+static bool is_broken(void *user)
+{
+    return ((struct end *)user)->broken;
+}
+
+static void a_reset_that_comes_with_an_endpoints_last_bytes_is_seen(void **state UNUSED)
+{
+    struct sockaddr_in address;
+    int listening = rig_listen(&address, 1), peer;
+    struct end end;
+    struct rig rig;
+
+    rig_open(&rig);
+    dial(&rig, &end, &address, 1000);
+    peer = accept(listening, NULL, NULL);
+    assert_true(rig_until(&rig, is_open, &end));
+    assert_int_equal(send(peer, "last", 4, 0), 4);
+    reset_on_close(peer); /* both are there when the loop looks next */
+    assert_true(rig_until(&rig, is_broken, &end));
+    assert_true(slice_eq(buf_join(&end.in), SLICE("last")));
+    end_release(&end, TRANSPORT_CLOSE_NOW);
+    close(listening);
+    rig_close(&rig);
+}
+
 static void a_refused_dial_fails_from_the_loop(void **state UNUSED)
 {
     struct sockaddr_in address;
@@ -600,6 +625,7 @@ int main(void)
         cmocka_unit_test(a_reset_fails_reading_and_writing),
         cmocka_unit_test(a_peer_that_takes_nothing_blocks_writing_until_it_reads),
         cmocka_unit_test(a_dialled_socket_opens_and_carries_bytes),
+        cmocka_unit_test(a_reset_that_comes_with_an_endpoints_last_bytes_is_seen),
         cmocka_unit_test(a_refused_dial_fails_from_the_loop),
         cmocka_unit_test(a_dial_that_fails_at_once_still_fails_from_the_loop),
         cmocka_unit_test(a_dial_that_nobody_answers_times_out),
