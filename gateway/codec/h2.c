@@ -253,19 +253,26 @@ void h2_stream_send(struct stream *stream)
     stream_resume(s);
 }
 
+/* A copy; NULL when the arena is full: trailers are not worth an exchange. */
+static struct message *keep_trailers(struct arena *arena, const struct message *trailers)
+{
+    struct message *kept = arena_try_alloc(arena, sizeof(*kept));
+
+    if (!kept)
+        return NULL;
+    message_init(kept, arena);
+    for (uint32_t i = 0; i < trailers->count; i++)
+        if (message_add_copy(kept, trailers->fields[i].name, trailers->fields[i].value, NULL))
+            return NULL;
+    return kept;
+}
+
 void h2_stream_send_end(struct stream *stream, const struct message *trailers)
 {
     struct h2_stream *s = h2_stream_of(stream);
-    struct message *kept;
 
-    if (trailers && trailers->count > 0 && !stream->closed) {
-        kept = arena_zalloc(stream->arena, sizeof(*kept));
-        message_init(kept, stream->arena);
-        for (uint32_t i = 0; i < trailers->count; i++)
-            if (message_add_copy(kept, trailers->fields[i].name, trailers->fields[i].value, NULL))
-                break; /* the arena is full: trailers are not worth an exchange */
-        s->trailers_out = kept;
-    }
+    if (trailers && trailers->count > 0 && !stream->closed)
+        s->trailers_out = keep_trailers(stream->arena, trailers);
     stream_resume(s);
 }
 
