@@ -17,10 +17,17 @@
 #include "gateway/base/metric.h"
 #include "gateway/io/resolve.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 /* One worker's connections towards one origin; more wait their turn. */
 #define POOL_CONNS_MAX 20000
+
+/* A name that cannot be resolved again keeps its addresses; it is asked for after this time. */
+#define ADDRESSES_STALE_US (5 * CLOCK_US_PER_S)
+
+/* pool->failures: all who wait. */
+#define FAILURES_ALL UINT_MAX
 
 enum link_state { LINK_DIALLING, LINK_ROOM, LINK_FULL, LINK_STATES };
 
@@ -29,6 +36,8 @@ struct pool_link { /* a connection and its place in the pool */
     enum link_state state;
     struct origin_pool *pool;
     struct conn *conn;
+    uint64_t number; /* counts the pool's connections in the order in which they opened */
+    size_t address;  /* pool->next_address when it was dialled */
 };
 
 struct origin_pool {
@@ -38,12 +47,16 @@ struct origin_pool {
     struct list waiters;
     struct list all; /* of upstream->pools, while held */
     unsigned holds;  /* connections, questions, wake-ups */
-    unsigned conns, dialling;
+    unsigned conns, dialling, waiting;
+    uint64_t opened; /* connections ever; the number of the youngest */
     struct resolve_question *question;
     union resolve_address *addresses; /* of the last answer */
-    size_t address_count, next_address;
+    size_t address_count;
+    size_t next_address;  /* modulo address_count: what is dialled */
+    size_t bad_addresses; /* in a row that could not be reached, no connection opened since */
     uint64_t addresses_until_us;
-    const struct reason *failed; /* what the waiters are told at the next wake */
+    const struct reason *failed; /* what waiters are told at the next wake ... */
+    unsigned failures;           /* ... so many of them */
     struct defer wake;
 };
 
@@ -88,8 +101,8 @@ static void link_set(struct pool_link *link, enum link_state state)
     list_push_front(&pool->links[state], &link->link);
 }
 
-/* A stream from the newest connection with room, or NULL. */
-static struct stream *pool_take(struct origin_pool *pool, struct arena *arena, bool fresh_only)
+/* A stream from the connection with room that was used last, or NULL. */
+static struct stream *pool_take(struct origin_pool *pool, const struct pool_waiter *waiter)
 {
     LIST_FOREACH_SAFE (at, &pool->links[LINK_ROOM]) {
         struct pool_link *link = CONTAINER_OF(at, struct pool_link, link);
@@ -99,9 +112,9 @@ static struct stream *pool_take(struct origin_pool *pool, struct arena *arena, b
             link_set(link, LINK_FULL);
             continue;
         }
-        if (fresh_only && link->conn->served > 0)
+        if (link->number <= waiter->after)
             continue;
-        stream = conn_open(link->conn, arena);
+        stream = conn_open(link->conn, waiter->arena);
         if (conn_room(link->conn) == 0)
             link_set(link, LINK_FULL);
         return stream;
@@ -120,8 +133,11 @@ static void on_ready(struct conn *conn, void *user)
 {
     struct pool_link *link = user;
 
-    if (link->state == LINK_DIALLING)
+    if (link->state == LINK_DIALLING) {
         pool_count_dial(link->pool, "ok");
+        link->number = ++link->pool->opened;
+        link->pool->bad_addresses = 0;
+    }
     if (link->state != LINK_ROOM && conn_room(conn) > 0)
         link_set(link, LINK_ROOM);
     pool_wake_later(link->pool);
@@ -137,18 +153,38 @@ static void on_idle(struct conn *conn, void *user)
         pool_wake_later(link->pool);
 }
 
+/* Who waits is told with the next wake: everybody where all shared the dial, else one a dial. */
+static void pool_fail(struct origin_pool *pool, const struct reason *reason, unsigned failures)
+{
+    pool->failed = reason;
+    if (pool->origin->h2 || failures == FAILURES_ALL || pool->failures == FAILURES_ALL)
+        pool->failures = FAILURES_ALL;
+    else
+        pool->failures += failures;
+}
+
+/* Another of the name's addresses is next; nobody is told before all of them have failed. */
+static void pool_dial_failed(struct origin_pool *pool, const struct pool_link *link,
+                             const struct reason *reason)
+{
+    pool_count_dial(pool, reason->name);
+    pool->dialling--;
+    if (link->address == pool->next_address) { /* else another dial has found that out before */
+        pool->next_address++;
+        pool->bad_addresses++;
+    }
+    if (reason != &reason_dial_failed || pool->bad_addresses >= pool->address_count)
+        pool_fail(pool, reason, 1);
+}
+
 static void on_close(struct conn *conn, const struct reason *reason, void *user)
 {
     struct pool_link *link = user;
     struct origin_pool *pool = link->pool;
 
     (void)conn;
-    if (link->state == LINK_DIALLING) {
-        pool_count_dial(pool, reason->name);
-        pool->dialling--;
-        pool->failed = reason;
-        pool->next_address++; /* another address, if the name has several */
-    }
+    if (link->state == LINK_DIALLING)
+        pool_dial_failed(pool, link, reason);
     if (!list_is_empty(&pool->waiters))
         pool_wake_later(pool);
     list_remove(&link->link);
@@ -171,6 +207,7 @@ static void pool_dial(struct origin_pool *pool)
 
     link->pool = pool;
     link->state = LINK_DIALLING;
+    link->address = pool->next_address;
     list_init(&link->link);
     list_push_front(&pool->links[LINK_DIALLING], &link->link);
     pool->dialling++;
@@ -182,25 +219,16 @@ static void pool_dial(struct origin_pool *pool)
                            &pool_conn_events, link);
 }
 
-static size_t pool_waiting(const struct origin_pool *pool)
-{
-    size_t n = 0;
-
-    LIST_FOREACH (at, &pool->waiters)
-        n++;
-    return n;
-}
-
 static void on_resolved(void *user, const struct reason *reason,
                         const struct resolve_answer *answer)
 {
     struct origin_pool *pool = user;
-    struct slice outcome = slice_str(reason ? reason->name : "ok");
 
     pool->question = NULL;
-    metric_series_add(metric_series(pool->worker->metrics, METRIC_ID_resolutions, &outcome), 1);
-    if (reason) {
-        pool->failed = reason;
+    if (reason && pool->address_count > 0) {
+        pool->addresses_until_us = pool->worker->now_us + ADDRESSES_STALE_US;
+    } else if (reason) {
+        pool_fail(pool, reason, FAILURES_ALL);
     } else {
         pool->addresses = xrealloc(pool->addresses, answer->count * sizeof(*answer->addresses));
         memcpy(pool->addresses, answer->addresses, answer->count * sizeof(*answer->addresses));
@@ -229,7 +257,7 @@ static bool pool_has_address(struct origin_pool *pool)
 
 static void pool_dial_for_waiters(struct origin_pool *pool)
 {
-    size_t wanted = pool->origin->h2 ? 1 : pool_waiting(pool);
+    unsigned wanted = pool->origin->h2 ? 1 : pool->waiting;
 
     if (list_is_empty(&pool->waiters) || !pool_has_address(pool))
         return;
@@ -240,27 +268,30 @@ static void pool_dial_for_waiters(struct origin_pool *pool)
 static void waiter_leave(struct pool_waiter *waiter)
 {
     list_remove(&waiter->link);
+    waiter->pool->waiting--;
     waiter->pool = NULL;
 }
 
-/* Serves who waits, first come first served; a failed dial fails all that no dial is left for. */
+/* Serves who waits, first come first served. */
 static void pool_wake(struct defer *defer)
 {
     struct origin_pool *pool = CONTAINER_OF(defer, struct origin_pool, wake);
     const struct reason *failed = pool->failed;
+    unsigned failures = pool->failures;
 
     pool->failed = NULL;
+    pool->failures = 0;
     LIST_FOREACH_SAFE (at, &pool->waiters) {
         struct pool_waiter *waiter = CONTAINER_OF(at, struct pool_waiter, link);
-        struct stream *stream = pool_take(pool, waiter->arena, waiter->fresh_only);
+        struct stream *stream = pool_take(pool, waiter);
 
         if (stream) {
             waiter_leave(waiter);
             waiter->on_stream(waiter, stream);
-        } else if (failed) {
+        } else if (failures > 0) {
             waiter_leave(waiter);
             waiter->on_failed(waiter, failed);
-            failed = pool->origin->h2 ? failed : NULL; /* h1: one dial, one waiter */
+            failures -= failures != FAILURES_ALL;
         }
     }
     pool_dial_for_waiters(pool);
@@ -269,11 +300,12 @@ static void pool_wake(struct defer *defer)
 
 static struct origin_pool *origin_pool_of(struct worker *worker, struct origin *origin)
 {
-    struct origin_pool *pool = origin->pools[worker->index];
+    struct origin_pool *pool;
 
+    CHECK(worker->index < origin->workers);
+    pool = origin->pools[worker->index];
     if (pool)
         return pool;
-    CHECK(worker->index < origin->workers);
     pool = xcalloc(1, sizeof(*pool));
     pool->origin = origin;
     pool->worker = worker;
@@ -299,11 +331,13 @@ struct stream *pool_get(struct worker *worker, struct origin *origin, struct poo
     struct origin_pool *pool = origin_pool_of(worker, origin);
     struct stream *stream = NULL;
 
+    waiter->after = waiter->fresh_only ? pool->opened : 0;
     if (list_is_empty(&pool->waiters))
-        stream = pool_take(pool, waiter->arena, waiter->fresh_only);
+        stream = pool_take(pool, waiter);
     if (stream)
         return stream;
     waiter->pool = pool;
+    pool->waiting++;
     list_push(&pool->waiters, &waiter->link);
     pool_dial_for_waiters(pool);
     return NULL;

@@ -16,7 +16,8 @@ struct origin_pool;
 struct pool_waiter {
     struct list link; /* pool.c's */
     struct origin_pool *pool;
-    bool fresh_only; /* a reused connection has failed it before */
+    bool fresh_only; /* a reused connection has failed it before: only one that opens from now on */
+    uint64_t after;  /* pool.c's: the youngest connection that will not do */
     struct arena *arena;
     /* Exactly one of them, once, unless cancelled; never from within pool_get. */
     void (*on_stream)(struct pool_waiter *waiter, struct stream *stream);
