@@ -1,9 +1,27 @@
 /*
- * Endpoints' states.
+ * Endpoints' states, and places at them.
  */
 #include "routing/endpoint.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
+
+/* Counted first: two workers cannot both take the last place. */
+bool endpoint_enter(const struct endpoint *endpoint, uint64_t limit)
+{
+    uint32_t before =
+        atomic_fetch_add_explicit(&endpoint->state->inflight, 1, memory_order_relaxed);
+
+    if (limit == 0 || before < limit)
+        return true;
+    endpoint_leave(endpoint);
+    return false;
+}
+
+void endpoint_leave(const struct endpoint *endpoint)
+{
+    atomic_fetch_sub_explicit(&endpoint->state->inflight, 1, memory_order_relaxed);
+}
 
 static void endpoint_state_free(struct snapshot *snapshot)
 {

@@ -33,6 +33,11 @@ struct endpoint {
     uint32_t index; /* in its pool */
 };
 
+/* One more exchange is at it. False, and it is not counted, when there are `limit` already; 0: no
+ * limit. Any worker. */
+bool endpoint_enter(const struct endpoint *endpoint, uint64_t limit) MUST_USE;
+void endpoint_leave(const struct endpoint *endpoint);
+
 struct endpoint_state *endpoint_state_new(const char *key);
 struct endpoint_state *endpoint_state_ref(struct endpoint_state *state);
 void endpoint_state_unref(struct endpoint_state *state);

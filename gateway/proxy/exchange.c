@@ -130,13 +130,27 @@ static void due_add(struct due *due, uint64_t from_us, uint64_t after_ms,
 /* A second for each 16 KB on top of the listener's time: half of what a slow modem gives. */
 #define BODY_BYTES_PER_S (16 * 1024)
 
+/* The client is slower than the endpoint, which is kept waiting. */
+static bool is_blocked(const struct exchange *x)
+{
+    return x->attempt.stream && !buf_is_empty(&x->attempt.stream->in);
+}
+
+/* A body still comes, and nobody but the client holds it up. */
+static bool waits_for_body(const struct exchange *x)
+{
+    const struct stream *to = x->attempt.stream;
+
+    return x->step == &step_body || (!x->body_complete && to && to->out.len < STREAM_OUT_HIGH);
+}
+
 static struct due exchange_due(const struct exchange *x)
 {
     const struct timeouts_conf *timeouts = x->version ? x->version->pool->conf->timeouts : NULL;
     struct due due = { UINT64_MAX, NULL };
 
-    if (x->step == &step_body)
-        due_add(&due, x->begun_us,
+    if (waits_for_body(x))
+        due_add(&due, x->sent_us ? x->sent_us : x->begun_us,
                 x->peer->server->listener->timeouts->body +
                     x->client->in_bytes * 1000 / BODY_BYTES_PER_S,
                 &reason_body_timeout);
@@ -144,11 +158,12 @@ static struct due exchange_due(const struct exchange *x)
         return due;
     due_add(&due, x->begun_us, timeouts->total, &reason_total_timeout);
     if (x->step == &step_route)
-        due_add(&due, x->body_us, timeouts->queue, &reason_queue_timeout);
+        due_add(&due, x->queued_us, timeouts->queue, &reason_queue_timeout);
     else if (x->prompt.stream && !x->first_content_us)
         due_add(&due, x->sent_us, timeouts->first_token, &reason_first_token_timeout);
     else if (x->prompt.stream && !x->reader.terminal_seen)
-        due_add(&due, x->last_content_us, timeouts->idle, &reason_idle_timeout);
+        due_add(&due, is_blocked(x) ? x->worker->now_us : x->last_content_us, timeouts->idle,
+                &reason_idle_timeout);
     return due;
 }
 
@@ -169,7 +184,6 @@ static void exchange_on_deadline(struct timer *timer)
         exchange_arm(x);
         return;
     }
-    x->step = x->committed ? &step_relay : x->step; /* the relay says it in the stream */
     if (x->attempt.origin && !x->attempt.reason && due.reason->retry != REASON_RETRY_NEVER)
         x->attempt.reason = due.reason;
     else

@@ -59,6 +59,7 @@ struct exchange {
 
     /* when; worker->now_us, 0: not yet */
     uint64_t begun_us, body_us, sent_us, first_content_us, last_content_us;
+    uint64_t queued_us; /* since when it waits for room at an endpoint */
     uint64_t begun_wall_us;
 
     /* what was asked */
@@ -140,8 +141,11 @@ void exchange_leave_endpoint(struct exchange *x, const struct reason *reason);
  */
 const struct step *exchange_retry(struct exchange *x, const struct reason *reason);
 
-/* A body that streams through: what has come from the client since goes on to the endpoint. */
-void exchange_push_body(struct exchange *x);
+/* A body that streams through: what has come from the client since goes on to the endpoint. A
+ * reason: it is over the limit. */
+const struct reason *exchange_push_body(struct exchange *x) MUST_USE;
+/* No other try will be made with what is kept of the body. */
+void exchange_forget_body(struct exchange *x);
 
 /* For logs, /exchanges and crash reports: one line. */
 void exchange_print(const struct exchange *x, struct buf *out);

@@ -5,8 +5,6 @@
 #include "gateway/proxy/exchange.h"
 #include "routing/router.h"
 
-#include <stdatomic.h>
-
 /* Ends that say nothing about the endpoint: nobody wanted the answer any more, or there was no
  * time. */
 static bool is_no_verdict(const struct reason *reason)
@@ -30,7 +28,7 @@ void exchange_leave_endpoint(struct exchange *x, const struct reason *reason)
     if (was_sent && !x->attempt.stream->closed && is_no_verdict(reason))
         count_abort(x);
     attempt_release(&x->attempt, reason);
-    atomic_fetch_sub_explicit(&x->endpoint->state->inflight, 1, memory_order_relaxed);
+    endpoint_leave(x->endpoint);
     x->counted = false;
     tally_attempt(x->worker->exchanges->tally, x, reason);
     room_made(&x->worker->exchanges->room, x);
@@ -48,6 +46,17 @@ static bool may_retry(const struct exchange *x, const struct reason *reason)
            x->filter.pin.len == 0;
 }
 
+/* What was read of an answer that nobody will see. */
+static void forget_answer(struct exchange *x)
+{
+    usage_reader_release(&x->reader);
+    x->reader = (struct usage_reader){ .dialect = NULL };
+    x->reading = x->answer_streamed = false;
+    x->first_content_us = x->last_content_us = 0;
+    x->gaps = NULL;
+    buf_release(&x->ready);
+}
+
 const struct step *exchange_retry(struct exchange *x, const struct reason *reason)
 {
     struct slice pool = slice_str(x->version->pool->name);
@@ -61,8 +70,6 @@ const struct step *exchange_retry(struct exchange *x, const struct reason *reaso
     log_warn(&x->subject, "%s, trying another", reason->text);
     metric_series_add(metric_series(x->worker->metrics, METRIC_ID_retries, &pool), 1);
     exchange_leave_endpoint(x, reason);
-    usage_reader_release(&x->reader);
-    x->reading = false;
-    buf_release(&x->ready);
+    forget_answer(x);
     return &step_route;
 }

@@ -5,8 +5,6 @@
 #include "gateway/base/metric.h"
 #include "gateway/proxy/exchange.h"
 
-#include <stdatomic.h>
-
 /* Fields the endpoint gets from us, or not at all. */
 static bool is_replaced(const struct exchange *x, const struct field *field)
 {
@@ -73,8 +71,6 @@ static void start(struct exchange *x)
                        (double)(now_us - x->body_us) / CLOCK_US_PER_S);
     }
     x->tried[x->tries++] = x->endpoint;
-    atomic_fetch_add_explicit(&x->endpoint->state->inflight, 1, memory_order_relaxed);
-    x->counted = true;
     x->sent_us = now_us;
     x->request = make_request(x);
     attempt_start(&x->attempt, x->worker, x->endpoint->origin, x->arena, x->request, &x->sent,
@@ -82,15 +78,18 @@ static void start(struct exchange *x)
     exchange_arm(x);
 }
 
-/* A body that streams through: what has come since goes on, and is kept while that is little. */
-void exchange_push_body(struct exchange *x)
+void exchange_forget_body(struct exchange *x)
 {
-    struct stream *from = x->client, *to = x->attempt.stream;
+    x->body_replayable = x->attempt.body_kept = false;
+    buf_release(&x->body);
+    buf_release(&x->sent);
+}
 
-    if (x->body_complete || !to || to->closed || to->out.len >= STREAM_OUT_HIGH)
-        return;
-    if (x->sent.len + from->in.len > EXCHANGE_KEEP_BYTES)
-        x->body_replayable = false;
+/* Hands on what has come since, and keeps it while that is little. */
+static void push(struct exchange *x, struct stream *from, struct stream *to)
+{
+    if (x->body_replayable && x->sent.len + from->in.len > EXCHANGE_KEEP_BYTES)
+        exchange_forget_body(x);
     if (x->body_replayable)
         buf_share(&x->sent, &from->in);
     if (!buf_is_empty(&from->in)) {
@@ -98,11 +97,24 @@ void exchange_push_body(struct exchange *x)
         stream_send(to);
     }
     if (from->in_ended) {
-        x->body_complete = true;
+        x->body_complete = x->attempt.body_complete = true;
         stream_send_end(to, from->in_trailers);
     } else {
         stream_took(from);
+        exchange_arm(x);
     }
+}
+
+const struct reason *exchange_push_body(struct exchange *x)
+{
+    struct stream *to = x->attempt.stream;
+
+    if (x->body_complete || !to || to->closed || to->out.len >= STREAM_OUT_HIGH)
+        return NULL;
+    if (x->client->in_bytes > x->peer->server->listener->limits->body)
+        return &reason_body_too_large;
+    push(x, x->client, to);
+    return NULL;
 }
 
 /* Statuses that another endpoint may well not give: it is broken, starting, or has no room. */
@@ -114,16 +126,17 @@ static bool is_retryable(unsigned status)
 static const struct step *run(struct exchange *x)
 {
     struct attempt *attempt = &x->attempt;
+    const struct reason *reason;
     const struct step *retry;
 
     if (x->reason)
         return exchange_fail(x, x->reason);
-    if (!attempt_is_active(attempt)) {
+    if (!attempt_is_active(attempt))
         start(x);
-        return NULL;
-    }
     attempt_advance(attempt);
-    exchange_push_body(x);
+    reason = exchange_push_body(x);
+    if (reason)
+        return exchange_fail(x, reason);
     if (attempt->stream && attempt->stream->head) {
         if (is_retryable(attempt->stream->head->status) &&
             (retry = exchange_retry(x, &reason_endpoint_status)))

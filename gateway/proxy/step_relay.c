@@ -41,6 +41,8 @@ static void note_step(struct exchange *x, struct usage_step step)
         tally_gap(x->gaps, now_us - x->last_content_us);
     }
     x->last_content_us = now_us;
+    if (x->first_content_us == now_us)
+        exchange_arm(x); /* the gaps' deadline begins to hold */
 }
 
 /* Takes what has come from the endpoint into `ready`. */
@@ -124,10 +126,7 @@ static void commit(struct exchange *x)
     if (answer->has_body && !head_only)
         answer->length = answer_length(x);
     stream_send_head(x->client, answer);
-    if (x->body_complete) {
-        buf_release(&x->body);
-        buf_release(&x->sent);
-    }
+    exchange_forget_body(x);
 }
 
 static void pass_on(struct exchange *x)
@@ -183,6 +182,14 @@ static const struct step *fail(struct exchange *x, const struct reason *reason)
     return retry ? retry : exchange_fail(x, reason);
 }
 
+/* It ended too early, and all that came before has been passed on, if any was. */
+static bool is_broken_off(const struct exchange *x)
+{
+    const struct stream *from = x->attempt.stream;
+
+    return x->attempt.reason && !from->in_ended && (!x->committed || buf_is_empty(&from->in));
+}
+
 static bool has_room(const struct exchange *x)
 {
     return x->committed ? x->client->out.len < STREAM_OUT_HIGH : x->ready.len < EXCHANGE_HOLD_BYTES;
@@ -191,21 +198,23 @@ static bool has_room(const struct exchange *x)
 static const struct step *run(struct exchange *x)
 {
     struct stream *from = x->attempt.stream;
+    const struct reason *reason;
 
     if (x->reason)
         return fail(x, x->reason);
     attempt_advance(&x->attempt);
-    exchange_push_body(x);
+    reason = exchange_push_body(x);
+    if (reason)
+        return fail(x, reason);
     if (!x->reading)
         begin(x);
     if (has_room(x))
         pull(x);
     if (from->in_ended && buf_is_empty(&from->in))
         note_step(x, usage_reader_end(&x->reader, &x->ready));
-    if (x->reader.error_seen && !x->committed && !x->reader.content_begun &&
-        exchange_retry(x, &reason_endpoint_error))
+    if (x->reader.error_seen && !x->committed && exchange_retry(x, &reason_endpoint_error))
         return &step_route;
-    if (x->attempt.reason && !from->in_ended)
+    if (is_broken_off(x))
         return fail(x, x->attempt.reason);
     if (is_held(x))
         return NULL;

@@ -39,6 +39,14 @@ static void splice_body(struct exchange *x)
         buf_share(&x->sent, &x->body);
 }
 
+static void wait_for_room(struct exchange *x)
+{
+    if (!list_is_linked(&x->room_link))
+        x->queued_us = x->worker->now_us;
+    room_wait(&x->worker->exchanges->room, x);
+    exchange_arm(x);
+}
+
 static const struct step *choose_endpoint(struct exchange *x)
 {
     struct decide_call call = {
@@ -48,20 +56,22 @@ static const struct step *choose_endpoint(struct exchange *x)
         .tried_count = x->tries,
         .pin = x->filter.pin,
     };
-    struct room *room = &x->worker->exchanges->room;
     enum decide_outcome outcome = DECIDE_WAIT;
+    const struct endpoint *endpoint;
 
-    if (!room_has_others_first(room, x))
-        outcome = decide(&call, &x->endpoint, &x->choice);
-    if (outcome == DECIDE_WAIT)
-        room_wait(room, x);
-    else
+    if (!room_has_others_first(&x->worker->exchanges->room, x))
+        outcome = decide(&call, &endpoint, &x->choice);
+    if (outcome == DECIDE_CHOSEN && endpoint_enter(endpoint, call.pool->conf->concurrency)) {
+        x->endpoint = endpoint;
+        x->counted = true;
         room_leave(x);
-    if (outcome == DECIDE_NONE)
-        return exchange_fail(x, &reason_no_endpoint);
-    if (outcome == DECIDE_CHOSEN)
         return &step_attempt;
-    exchange_arm(x);
+    }
+    if (outcome == DECIDE_NONE) {
+        room_leave(x);
+        return exchange_fail(x, &reason_no_endpoint);
+    }
+    wait_for_room(x);
     return NULL;
 }
 

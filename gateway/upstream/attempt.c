@@ -64,6 +64,7 @@ void attempt_start(struct attempt *attempt, struct worker *worker, struct origin
                     .on_stream = attempt_on_stream,
                     .on_failed = attempt_on_failed },
         .body_complete = body_complete,
+        .body_kept = true,
         .request = request,
         .body = body,
         .on_event = on_event,
@@ -78,7 +79,7 @@ static bool attempt_may_refresh(const struct attempt *attempt)
     const struct stream *stream = attempt->stream;
 
     return stream->reason->retry == REASON_RETRY_FRESH && stream->reused_conn && !stream->head &&
-           !attempt->refreshed && attempt->body_complete;
+           !attempt->refreshed && attempt->body_kept;
 }
 
 void attempt_advance(struct attempt *attempt)

@@ -22,20 +22,21 @@ struct attempt {
     struct worker *worker;
     struct origin *origin; /* reffed */
     struct pool_waiter waiter;
-    struct stream *stream;         /* NULL until a connection is there */
-    const struct reason *reason;   /* why it is over; NULL while it is not */
-    bool refreshed;                /* the one silent second try was used */
-    bool body_complete;            /* the body given at start is all there is */
-    const struct message *request; /* borrowed until the attempt is released */
-    const struct buf *body;        /* what was given at start: kept for the second try; borrowed */
+    struct stream *stream;       /* NULL until a connection is there */
+    const struct reason *reason; /* why it is over; NULL while it is not */
+    bool refreshed;              /* the one silent second try was used */
+    bool body_complete;          /* all of the body was handed over; the owner's to set later */
+    bool body_kept;              /* all that was handed over lies in `body`; the owner's to clear */
+    const struct message *request;             /* borrowed until the attempt is released */
+    const struct buf *body;                    /* borrowed; kept for the second try */
     void (*on_event)(struct attempt *attempt); /* something of it or of its stream changed */
 };
 
 /*
  * Starts. `request` and `body` are borrowed until attempt_release; `body` holds what is known so
- * far and must not be dropped from; with !body_complete the owner adds to attempt->stream->out
- * itself once the stream is there (and gets no silent second try after that). on_event is not
- * called from within.
+ * far and must not be dropped from while body_kept; with !body_complete the owner adds what comes
+ * to attempt->stream->out itself once the stream is there, and to `body` for as long as it keeps
+ * body_kept. on_event is not called from within.
  */
 void attempt_start(struct attempt *attempt, struct worker *worker, struct origin *origin,
                    struct arena *arena, const struct message *request, const struct buf *body,
