@@ -7,13 +7,20 @@ import unittest
 
 from lib import config, h2raw
 from lib.harness import ROOT, SANITIZED, now
-from lib.rawclient import chat, chat_body
+from lib.rawclient import chat, chat_body, post
 from lib.recorder import DONE_EVENT, LAST_CHUNK, ROLE_EVENT, SSE_HEAD, STOP_EVENT, answer, chunk, event, once
 from lib.scenario import Scenario
 from lib.wait import until
 
 USAGE = b'"usage":{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9}'
 USAGE_EVENT = b'data: {"id":"r","object":"chat.completion.chunk","model":"recorded","choices":[],' + USAGE + b"}\n\n"
+# What a client sends for a golden stream of each dialect.
+REQUESTS = {
+    "chat": (b"/v1/chat/completions", {"messages": [{"role": "user", "content": "hi"}]}),
+    "completions": (b"/v1/completions", {"prompt": "hi"}),
+    "responses": (b"/v1/responses", {"input": "hi"}),
+    "messages": (b"/v1/messages", {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}),
+}
 ASKED = {"stream": True, "stream_options": {"include_usage": True}}
 
 
@@ -46,9 +53,18 @@ class Verbatim(Scenario):
                     self.assertEqual(got.body, body)
                     gateway.stop()
 
-    def test_golden_streams_pass_byte_for_byte(self):
-        golden = sorted((ROOT / "tests" / "golden").rglob("*.sse"))
-        self.assertTrue(golden, "no golden streams")
+    def golden(self, *, stripped):
+        """(sidecar, sent, expected) of the golden streams that a route of the gateway can carry to their end."""
+        for path in sorted((ROOT / "tests" / "golden").glob("*.json")):
+            facts = json.loads(path.read_text())
+            expect = facts["expect"]
+            if facts["dialect"] not in REQUESTS or not facts["stream"].endswith(".sse") or not (expect["terminal"] or expect["finish"] or expect["error"]):
+                continue
+            expected = path.with_suffix(".stripped" if stripped else ".sse")
+            if expected.exists():
+                yield facts, path.with_suffix(".sse").read_bytes(), expected.read_bytes()
+
+    def assert_golden(self, stripped, asked):
         current = {}
 
         def script(connection):
@@ -59,15 +75,32 @@ class Verbatim(Scenario):
                     connection.send(chunk(body[at:at + size]))
                 connection.send(LAST_CHUNK)
         gateway = self.in_front_of(self.recorder(script))
-        for path in golden:
-            body = path.read_bytes()
+        count = 0
+        for facts, sent, expected in self.golden(stripped=stripped):
+            if stripped and facts["strip"] != "added":
+                continue
             for size in (13, 4096):
-                with self.subTest(golden=path.name, size=size):
-                    current.update(body=body, size=size)
+                with self.subTest(golden=facts["stream"], size=size):
+                    current.update(body=sent, size=size)
                     client = self.client(gateway)
-                    client.send(chat(**ASKED))
-                    self.assertEqual(client.read_answer().body, body)
-                    client.close()
+                    path, body = REQUESTS[facts["dialect"]]
+                    client.send(post(json.dumps({"model": "sim", "stream": True, **body, **asked(facts)}).encode(), path=path))
+                    got = client.read_answer()
+                    self.assertEqual((got.body, got.complete), (expected, True))
+                    count += 1
+                    until("the line is written", lambda: len(gateway.access_lines()) == count, 3)
+                    line = gateway.access_lines()[-1]
+                    usage = facts["expect"]["usage"]
+                    self.assertEqual((line.get("prompt_tokens"), line.get("output_tokens")), (usage.get("prompt"), usage.get("completion")))
+        self.assertGreater(count, 20)
+
+    def test_golden_streams_pass_byte_for_byte_and_are_counted(self):
+        def asked(facts):
+            return {"stream_options": {"include_usage": True}} if facts["dialect"] in ("chat", "completions") else {}
+        self.assert_golden(False, asked)
+
+    def test_golden_streams_lose_what_sluice_added_and_are_counted(self):
+        self.assert_golden(True, lambda facts: {})
 
     def test_usage_that_sluice_asked_for_is_taken_out_again(self):
         body = ROLE_EVENT + event("a") + event("b") + STOP_EVENT + DONE_EVENT

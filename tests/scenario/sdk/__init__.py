@@ -1,0 +1,1 @@
+"""Clients that others wrote: the official SDKs, curl, nghttp and h2spec."""

@@ -1,0 +1,68 @@
+"""Clients from package registries, pinned, installed below the build folder; None with a reason where they cannot be had."""
+import os
+import shutil
+import subprocess
+import sys
+
+from lib.harness import BUILD
+
+# The build folders share what was installed: it does not depend on how sluice was built.
+FOLDER = BUILD.parent / "build" / "sdk" if BUILD.name.startswith("build") else BUILD / "sdk"
+
+OPENAI_PYTHON = "openai==3.54.0"
+OPENAI_NODE = "openai@6.49.0"  # the newest that runs on the Node of Debian 12
+H2SPEC = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1"  # later tags cannot be `go install`ed
+
+
+class Missing(Exception):
+    """Why a client cannot be had; the test that wants it is skipped with these words."""
+
+
+def _run(what, *command, env=None, seconds=240):
+    try:
+        done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=seconds, env=env)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Missing(f"{what}: {error}") from None
+    if done.returncode != 0:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise Missing(f"{what}: {lines[-1] if lines else done.returncode}")
+
+
+def _once(folder, what, install):
+    """Runs install(folder) unless an earlier run has finished it."""
+    mark = folder / ("done-" + "".join(c if c.isalnum() else "-" for c in what))
+    if mark.exists():
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    install(folder)
+    mark.touch()
+    return folder
+
+
+def openai_python():
+    """The interpreter of a virtual environment that has the Python SDK."""
+    def install(folder):
+        _run("a virtual environment", shutil.which("python3", path="/usr/bin") or sys.executable, "-m", "venv", folder)
+        _run(OPENAI_PYTHON, folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", OPENAI_PYTHON)
+    return _once(FOLDER / "python", OPENAI_PYTHON, install) / "bin" / "python"
+
+
+def openai_node():
+    """A folder whose node_modules has the Node SDK."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        raise Missing(f"{OPENAI_NODE}: node and npm are not installed")
+
+    def install(folder):
+        (folder / "package.json").write_text('{"private":true,"type":"module"}')
+        _run(OPENAI_NODE, "npm", "install", "--prefix", folder, "--no-audit", "--no-fund", "--loglevel=error", OPENAI_NODE)
+    return _once(FOLDER / "node", OPENAI_NODE, install)
+
+
+def h2spec():
+    if not shutil.which("go"):
+        raise Missing("h2spec: go is not installed")
+
+    def install(folder):
+        _run("h2spec", "go", "install", H2SPEC, env={**os.environ, "GOBIN": str(folder), "GOFLAGS": "-buildvcs=false"})
+    return _once(FOLDER / "h2spec", H2SPEC, install) / "h2spec"

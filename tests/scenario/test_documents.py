@@ -1,0 +1,117 @@
+"""What is written for people is true: the sample configuration has every directive with its default, and paths that
+documents name exist."""
+import json
+import re
+import subprocess
+import unittest
+
+from lib.harness import PYTHON, ROOT, command
+from lib.scenario import Scenario
+
+SAMPLE = ROOT / "conf" / "sluice.yaml"
+
+# What the sample shows although it has no default to show: examples.
+EXAMPLES = {
+    "tenant_header", "listeners[1]", "models.llama-3.1-8b.aliases[0]", "models.llama-3.1-8b.tokenizer",
+    "models.llama-3.1-8b.versions.stable.model", "models.llama-3.1-8b.versions.stable.tokenizer",
+    "models.llama-3.1-8b.sticky", "models.*", "pools.llama.key_file", "pools.llama.kv_events", "pools.llama.tls",
+    "pools.llama.health.path",
+}
+
+# Documents are read for `paths/like.this`; words with a slash that are no paths begin with none of these.
+FOLDERS = "|".join(sorted(path.name for path in ROOT.iterdir() if path.is_dir() and path.name[0] != "."
+                          and not path.name.startswith("build")))
+NAMED_PATH = re.compile(rf"`((?:{FOLDERS})/[A-Za-z0-9_./*-]*)`")
+
+YAML_TO_JSON = "import json,sys,yaml\nprint(json.dumps([d for d in yaml.safe_load_all(sys.stdin)]))"
+
+
+def whole_sample():
+    """With what is left out put in: the `#` at the start of its line taken away."""
+    return re.sub(r"^#((?:  )*)(?=\S)", r"\1", SAMPLE.read_text(), flags=re.MULTILINE)
+
+
+def documents():
+    return [path for path in sorted(ROOT.rglob("*.md"))
+            if not any(part.startswith(("build", ".", "node_modules")) for part in path.relative_to(ROOT).parts)]
+
+
+def places(value, place=""):
+    """Every directive of a configuration with the place it stands at, as the reference calls it."""
+    if isinstance(value, list):
+        for item in value:
+            yield from places(item, place)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield place, key
+            yield from places(inner, f"{place}.{key}" if place else key)
+
+
+class Documents(Scenario):
+    def yaml(self, text):
+        """Its documents, read by python3-yaml, in Debian's Python."""
+        done = subprocess.run([PYTHON, "-c", YAML_TO_JSON], input=text, capture_output=True, text=True)
+        if "No module named" in done.stderr:
+            self.skipTest("python3-yaml is not installed")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return json.loads(done.stdout)
+
+    def check(self, text, name="sluice.yaml"):
+        path = self.scratch / name
+        path.write_text(text)
+        status, _, err = command("check", path)
+        self.assertEqual(status, 0, err)
+        return path
+
+    def test_the_sample_is_good_with_and_without_what_it_leaves_out(self):
+        self.check(SAMPLE.read_text())
+        self.check(whole_sample())
+
+    def test_what_the_sample_leaves_out_is_left_out_with_its_default(self):
+        bare, whole = self.check(SAMPLE.read_text()), self.check(whole_sample(), "whole.yaml")
+        status, out, err = command("diff", bare, whole)
+        self.assertEqual((status, err), (1, ""))
+        self.assertEqual({line.split(": ")[0] for line in out.splitlines()}, EXAMPLES)
+
+    def test_the_sample_has_every_directive_of_the_reference(self):
+        shown = set(places(self.yaml(whole_sample())[0]))
+        place, missing, count = "", [], 0
+        for line in command("reference")[1].splitlines():
+            if line.startswith("## "):
+                place = "" if line == "## Top of the file" else line[3:]
+            row = re.match(r"\| `(\w+)` \|", line)
+            if row:
+                count += 1
+                if (place, row.group(1)) not in shown and place != "admin":
+                    missing.append(f"{place}.{row.group(1)}")
+        self.assertGreater(count, 70)
+        self.assertEqual(missing, [])
+
+    def test_the_configurations_of_containers_are_good(self):
+        self.check((ROOT / "docker" / "sluice.yaml").read_text())
+        manifest = self.yaml((ROOT / "docker" / "kubernetes.yaml").read_text())
+        texts = [part["data"]["sluice.yaml"] for part in manifest if part["kind"] == "ConfigMap"]
+        self.assertEqual(len(texts), 1)
+        self.check(texts[0])
+
+    def test_every_path_that_a_document_names_exists(self):
+        wrong, seen = [], 0
+        for document in documents():
+            for name in NAMED_PATH.findall(document.read_text()):
+                seen += 1
+                if not any(ROOT.glob(name.rstrip("/"))):
+                    wrong.append(f"{document.relative_to(ROOT)}: {name}")
+        self.assertGreater(seen, 50)
+        self.assertEqual(wrong, [])
+
+    def test_every_folder_of_sources_has_a_readme(self):
+        folders = {path.parent for top in ("gateway", "routing", "filters", "conf", "plugins", "tests", "docker")
+                   for path in (ROOT / top).rglob("*") if path.suffix in (".c", ".py", ".yaml")}
+        without = [folder for folder in folders if not (folder / "README.md").exists()
+                   and folder.name not in ("lib", "sdk", "providers", "__pycache__") and "corpus" not in folder.parts
+                   and "node_modules" not in folder.parts]
+        self.assertEqual(sorted(str(folder.relative_to(ROOT)) for folder in without), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
