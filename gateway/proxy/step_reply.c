@@ -1,11 +1,15 @@
 /*
  * Step 8, reply: an answer of the gateway's own, an error in the client's dialect most of the time.
  */
+#include "gateway/base/clock.h"
 #include "gateway/proxy/exchange.h"
 #include "gateway/proxy/own.h"
 
 /* When it may be worth asking again: queues and restarts are a matter of seconds. */
 #define RETRY_AFTER_S "1"
+
+/* So much of a body is dropped before the answer; more is not worth waiting for. */
+#define REPLY_DROP_BYTES (64 * 1024)
 
 static struct message *make_head(struct exchange *x, unsigned status, const char *media,
                                  size_t length)
@@ -49,10 +53,30 @@ static void send_error(struct exchange *x, const struct reason *reason)
     buf_release(&body);
 }
 
+/*
+ * A short body is let in first: many clients read nothing before they have written all, and what is
+ * wrong with its framing is still the codec's to say. Not for one that waits for 100 Continue.
+ */
+static bool waits_for_body(const struct exchange *x)
+{
+    const struct stream *client = x->client;
+    uint64_t body_ms = x->peer->server->listener->timeouts->body;
+
+    return !client->in_ended && !client->head->expects_100 && client->in_bytes < REPLY_DROP_BYTES &&
+           x->reason != &reason_body_timeout &&
+           x->worker->now_us < x->begun_us + body_ms * CLOCK_US_PER_MS;
+}
+
 static const struct step *run(struct exchange *x)
 {
     struct buf body;
 
+    if (waits_for_body(x)) {
+        buf_drop(&x->client->in, x->client->in.len);
+        stream_took(x->client);
+        exchange_arm(x);
+        return NULL;
+    }
     exchange_leave_endpoint(x, x->reason ? x->reason : &reason_done);
     buf_init(&body, SIZE_MAX);
     if (!x->reason) {
