@@ -53,3 +53,8 @@ void resets_watch(struct resets *resets, struct transport *transport)
 
     (void)epoll_ctl(resets->epoll_fd, EPOLL_CTL_ADD, transport->fd, &event);
 }
+
+void resets_forget(struct resets *resets, int fd)
+{
+    (void)epoll_ctl(resets->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}

@@ -24,4 +24,7 @@ void resets_free(struct resets *resets);
  */
 void resets_watch(struct resets *resets, struct transport *transport);
 
+/* The fd outlives its transport. Nothing happens when it is not watched. */
+void resets_forget(struct resets *resets, int fd);
+
 #endif

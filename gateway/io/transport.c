@@ -495,10 +495,12 @@ static void transport_close_socket(struct transport *transport, enum transport_c
     if (how == TRANSPORT_CLOSE_RESET)
         (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 },
                          sizeof(struct linger));
-    if (how == TRANSPORT_CLOSE_LINGER)
+    if (how == TRANSPORT_CLOSE_LINGER) {
+        resets_forget(transport->worker->resets, fd);
         linger_open(transport->worker, fd, unsent);
-    else
+    } else {
         close(fd);
+    }
 }
 
 void transport_close(struct transport *transport, enum transport_close how)

@@ -558,6 +558,26 @@ static void lingering_ends_after_two_seconds_or_a_megabyte(void **state UNUSED)
     rig_close(&rig);
 }
 
+static void a_dialled_socket_that_lingers_tells_nobody_of_its_reset(void **state UNUSED)
+{
+    struct sockaddr_in address;
+    int listening = rig_listen(&address, 1), peer;
+    struct end end;
+    struct rig rig;
+
+    rig_open(&rig);
+    dial(&rig, &end, &address, 1000);
+    peer = accept(listening, NULL, NULL);
+    assert_true(rig_until(&rig, is_open, &end));
+    reset_on_close(peer); /* noted by the kernel, not yet by the loop */
+    end_release(&end, TRANSPORT_CLOSE_LINGER);
+    end.transport.fd = peer; /* as if another transport lay here now */
+    assert_true(rig_until(&rig, nobody_lingers, &rig));
+    assert_false(end.transport.peer_closed);
+    close(listening);
+    rig_close(&rig);
+}
+
 static void a_worker_that_ends_closes_who_lingers(void **state UNUSED)
 {
     struct end end;
@@ -632,6 +652,7 @@ int main(void)
         cmocka_unit_test(closing_before_the_dial_is_over_ends_in_silence),
         cmocka_unit_test(a_refusal_reaches_a_peer_that_is_still_sending),
         cmocka_unit_test(lingering_ends_after_two_seconds_or_a_megabyte),
+        cmocka_unit_test(a_dialled_socket_that_lingers_tells_nobody_of_its_reset),
         cmocka_unit_test(a_worker_that_ends_closes_who_lingers),
         cmocka_unit_test(a_reset_close_is_no_clean_end_for_the_peer),
         cmocka_unit_test(unix_sockets_work_and_print_as_such),
