@@ -27,6 +27,15 @@ const char *const pick_names[PICK_COUNT + 1] = {
 #undef PICK
 };
 
+uint32_t decide_turn(const struct decide_call *call)
+{
+    _Atomic uint32_t *cursor = &call->pool->state->cursor;
+
+    if (call->tried_count > 0)
+        return atomic_load_explicit(cursor, memory_order_relaxed);
+    return atomic_fetch_add_explicit(cursor, 1, memory_order_relaxed);
+}
+
 struct screening {
     const struct decide_call *call;
     struct candidate *candidates;
@@ -85,12 +94,13 @@ static bool screen(struct screening *s, const char *name, screen_fn *passes, siz
     return true;
 }
 
-/* So few look healthy that the judgement itself is in doubt: all get requests again. */
+/* So few look healthy that the judgement itself is in doubt: all get requests again. Of a pinned
+ * endpoint the pool's health says nothing, whoever pinned it wants it. */
 static void screen_health(struct screening *s)
 {
     const struct pool *pool = s->call->pool;
     size_t least = (s->count * pool->conf->health->panic + 99) / 100;
-    bool panicking = !screen(s, "health", is_healthy, least > 0 ? least : 1);
+    bool panicking = !screen(s, "health", is_healthy, least);
 
     if (panicking)
         for (size_t i = 0; i < s->count; i++)
@@ -117,7 +127,10 @@ enum decide_outcome decide(const struct decide_call *call, const struct endpoint
     choice.policy = call->pin.len > 0 ? "pin" : pick->name;
     if (s.count == 0 || (call->pin.len > 0 && !screen(&s, "pin", is_pinned, 1)))
         return DECIDE_NONE;
-    screen_health(&s);
+    if (call->pin.len == 0)
+        screen_health(&s);
+    if (s.count == 0) /* nobody is healthy, and panic is off */
+        return DECIDE_NONE;
     if (call->tried_count > 0)
         screen(&s, "tried", is_untried, 1);
     if (pool->conf->concurrency > 0 && !screen(&s, "concurrency", has_room, 1))

@@ -33,6 +33,9 @@ struct candidate {
     double weight;
 };
 
+/* For picks: whose turn it is, counted in exchanges: another try takes no other's turn. */
+uint32_t decide_turn(const struct decide_call *call);
+
 struct pick_type {
     const char *name; /* the word of the `route` directive */
     const char *help;

@@ -33,7 +33,7 @@ static const struct directive health_rows[] = {
     DIRECTIVE_DURATION(struct health_conf, slow_return, "10s", 0, 3600e3,
                        "Over how long its share grows back to full."),
     DIRECTIVE_NUMBER(struct health_conf, panic, "30", 0, 100,
-                     "Percentage of healthy endpoints below which health is ignored."),
+                     "Percentage of healthy endpoints below which health is ignored; 0: never."),
 };
 
 const struct directive_set health_set = {
@@ -57,7 +57,6 @@ static void health_eject(const struct endpoint *endpoint, const struct health_co
 
     atomic_store_explicit(&state->ejected_until_us, until, memory_order_relaxed);
     atomic_store_explicit(&state->returned_us, until, memory_order_relaxed);
-    atomic_store_explicit(&state->failures, 0, memory_order_relaxed);
     metric_series_add(metric_series(metrics, METRIC_ID_ejections, labels), 1);
     log_warn(&endpoint->subject, "%llu attempts in a row failed, left out for %llu ms",
              (unsigned long long)conf->eject_after, (unsigned long long)ms);
@@ -80,6 +79,7 @@ void health_report(const struct endpoint *endpoint, const struct health_conf *co
                    struct metric_shard *metrics, uint64_t now_us, bool failed)
 {
     struct endpoint_state *state = endpoint->state;
+    uint32_t failures;
 
     if (!failed) {
         atomic_fetch_add_explicit(&state->served, 1, memory_order_relaxed);
@@ -89,9 +89,10 @@ void health_report(const struct endpoint *endpoint, const struct health_conf *co
     atomic_fetch_add_explicit(&state->failed, 1, memory_order_relaxed);
     if (atomic_load_explicit(&state->ejected_until_us, memory_order_relaxed) > now_us)
         return; /* already out: late failures of what it still had */
-    if (atomic_fetch_add_explicit(&state->failures, 1, memory_order_relaxed) + 1 ==
-        conf->eject_after)
-        health_eject(endpoint, conf, metrics, now_us);
+    failures = atomic_fetch_add_explicit(&state->failures, 1, memory_order_relaxed) + 1;
+    if (conf->eject_after > 0 && failures >= conf->eject_after &&
+        atomic_exchange_explicit(&state->failures, 0, memory_order_relaxed) >= conf->eject_after)
+        health_eject(endpoint, conf, metrics, now_us); /* one of those who count, not all */
 }
 
 double health_weight(const struct endpoint *endpoint, const struct health_conf *conf,
@@ -108,6 +109,8 @@ double health_weight(const struct endpoint *endpoint, const struct health_conf *
         return 0;
     if (returned == 0 || now_us >= returned + slow_us)
         return 1;
+    if (now_us <= returned) /* another thread's clock is ahead of this one's turn */
+        return SLOW_RETURN_START;
     weight = (double)(now_us - returned) / (double)slow_us;
     return weight > SLOW_RETURN_START ? weight : SLOW_RETURN_START;
 }

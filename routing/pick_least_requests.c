@@ -15,7 +15,7 @@ static double load(const struct candidate *candidate)
 
 static size_t pick(const struct decide_call *call, const struct candidate *candidates, size_t count)
 {
-    uint32_t turn = atomic_fetch_add_explicit(&call->pool->state->cursor, 1, memory_order_relaxed);
+    uint32_t turn = decide_turn(call);
     size_t best = turn % count;
     double best_load = load(&candidates[best]);
 

@@ -5,11 +5,9 @@
  */
 #include "routing/decide.h"
 
-#include <stdatomic.h>
-
 static size_t pick(const struct decide_call *call, const struct candidate *candidates, size_t count)
 {
-    uint32_t turn = atomic_fetch_add_explicit(&call->pool->state->cursor, 1, memory_order_relaxed);
+    uint32_t turn = decide_turn(call);
     size_t first = turn % count;
     double share =
         (double)(turn / count % 16) / 16; /* the round's threshold, over sixteen rounds */

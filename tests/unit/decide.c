@@ -1,0 +1,186 @@
+/*
+ * The choice of an endpoint, row by row, over pools made from text.
+ */
+#include "tests/unit/fleet_rig.h"
+
+#include "gateway/base/clock.h"
+#include "routing/decide.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+
+#include <cmocka.h>
+
+#define NOW (1000 * CLOCK_US_PER_S)
+
+/* How each of the pool's endpoints is: '.' well, 'x' its probe fails, '1'..'9' exchanges at it. */
+struct row {
+    const char *why;
+    const char *route;
+    const char *endpoints;
+    unsigned panic, concurrency;
+    const char *tried;  /* indexes */
+    int pin;            /* index; -1: none */
+    const char *chosen; /* indexes in a row of decisions; "w": wait, "n": nobody */
+    bool panicking;
+};
+
+static const struct row rows[] = {
+    { "one after the other", "round_robin", "...", 30, 0, "", -1, "01201", false },
+    { "the sick one is passed over", "round_robin", ".x.", 30, 0, "", -1, "0202", false },
+    { "the least busy one", "least_requests", "312", 30, 0, "", -1, "111", false },
+    { "equals take turns", "least_requests", "...", 30, 0, "", -1, "012", false },
+    { "what was tried is left out", "round_robin", "..", 30, 0, "0", -1, "1", false },
+    { "unless nothing else is there", "round_robin", ".", 30, 0, "0", -1, "0", false },
+    { "another try takes nobody's turn", "round_robin", "...", 30, 0, "0", -1, "222", false },
+    { "below the threshold health is ignored", "round_robin", ".xxx", 30, 0, "", -1, "0123", true },
+    { "at the threshold it is not", "round_robin", ".xx", 30, 0, "", -1, "000", false },
+    { "nobody is well", "round_robin", "xx", 30, 0, "", -1, "01", true },
+    { "nobody is well, no panic", "round_robin", "xx", 0, 0, "", -1, "n", false },
+    { "one is well, no panic", "round_robin", "xxxx.xxxxx", 0, 0, "", -1, "444", false },
+    { "panic wants all of them well", "round_robin", ".x", 100, 0, "", -1, "01", true },
+    { "at the limit", "round_robin", "21", 30, 2, "", -1, "11", false },
+    { "all at the limit", "round_robin", "22", 30, 2, "", -1, "w", false },
+    { "over the limit", "round_robin", "39", 30, 2, "", -1, "w", false },
+    { "the one with room is sick", "round_robin", "2x", 30, 2, "", -1, "w", false },
+    { "pinned", "round_robin", "...", 30, 0, "", 2, "222", false },
+    { "pinned and sick", "round_robin", "..x", 30, 0, "", 2, "22", false },
+    { "pinned and at the limit", "round_robin", "..2", 30, 2, "", 2, "w", false },
+    { "pinned to nobody", "round_robin", "...", 30, 0, "", 9, "n", false },
+};
+
+static struct fleet *make(const struct row *row)
+{
+    char text[2048];
+    int n = snprintf(text, sizeof(text),
+                     "pools:\n  - name: p\n    route: %s\n    concurrency: %u\n"
+                     "    health: { panic: %u }\n    endpoints:\n",
+                     row->route, row->concurrency, row->panic);
+
+    for (size_t i = 0; i < strlen(row->endpoints); i++)
+        n += snprintf(text + n, sizeof(text) - (size_t)n, "      - http://e%zu:1\n", i);
+    snprintf(text + n, sizeof(text) - (size_t)n, "models:\n  - { name: m, pool: p }\n");
+    return rig_fleet(text, NULL, NULL);
+}
+
+static void set_up(const struct row *row, const struct pool *pool)
+{
+    for (size_t i = 0; i < pool->count; i++) {
+        struct endpoint_state *state = pool->endpoints[i].state;
+
+        atomic_store(&state->probe_failing, row->endpoints[i] == 'x');
+        if (row->endpoints[i] >= '1' && row->endpoints[i] <= '9')
+            atomic_store(&state->inflight, (uint32_t)(row->endpoints[i] - '0'));
+    }
+}
+
+static char decision(const struct row *row, const struct pool *pool)
+{
+    const struct endpoint *tried[9], *endpoint = NULL;
+    struct decide_call call = { .pool = pool, .now_us = NOW, .tried = tried };
+    struct choice choice;
+    char pin[32];
+
+    snprintf(pin, sizeof(pin), "http://e%d:1", row->pin);
+    call.pin = slice_str(row->pin >= 0 ? pin : "");
+    for (const char *t = row->tried; *t; t++)
+        tried[call.tried_count++] = &pool->endpoints[*t - '0'];
+    switch (decide(&call, &endpoint, &choice)) {
+    case DECIDE_CHOSEN:
+        assert_int_equal(choice.considered, pool->count);
+        return (char)('0' + (int)endpoint->index);
+    case DECIDE_WAIT:
+        return 'w';
+    case DECIDE_NONE:
+        return 'n';
+    }
+    return '?';
+}
+
+static void every_row_is_decided_as_it_says(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct fleet *fleet = make(&rows[i]);
+        const struct pool *pool = &fleet->pools[0];
+
+        set_up(&rows[i], pool);
+        if (rows[i].tried[0])
+            atomic_store(&pool->state->cursor, 1); /* its first try took a turn */
+        for (size_t j = 0; rows[i].chosen[j]; j++) {
+            char got = decision(&rows[i], pool);
+
+            if (got != rows[i].chosen[j])
+                fail_msg("%s: decision %zu is %c", rows[i].why, j, got);
+        }
+        if (atomic_load(&pool->state->panicking) != rows[i].panicking)
+            fail_msg("%s: panicking %d", rows[i].why, !rows[i].panicking);
+        fleet_unref(fleet);
+    }
+}
+
+static void one_that_returns_gets_its_share(void **state)
+{
+    struct fleet *fleet = rig_fleet("pools: [ { name: p, route: round_robin, health: { slow_return:"
+                                    " 10s }, endpoints: [ \"http://a\", \"http://b\" ] } ]\n"
+                                    "models: [ { name: m, pool: p } ]\n",
+                                    NULL, NULL);
+    const struct pool *pool = &fleet->pools[0];
+    struct decide_call call = { .pool = pool, .now_us = NOW };
+    const struct endpoint *endpoint;
+    struct choice choice;
+    size_t counts[2] = { 0, 0 };
+
+    (void)state;
+    atomic_store(&pool->endpoints[1].state->returned_us, NOW - 5 * CLOCK_US_PER_S);
+    for (int i = 0; i < 320; i++) {
+        assert_int_equal(decide(&call, &endpoint, &choice), DECIDE_CHOSEN);
+        counts[endpoint->index]++;
+    }
+    assert_in_range(counts[1], 70, 90); /* half of the half that one of two gets */
+    fleet_unref(fleet);
+}
+
+static void an_empty_pool_has_nobody(void **state)
+{
+    struct fleet *fleet = rig_fleet("pools: [ { name: p, endpoints: [ \"dns:http://a\" ] } ]\n"
+                                    "models: [ { name: m, pool: p } ]\n",
+                                    NULL, NULL);
+    struct row row = { .pin = -1, .tried = "" };
+
+    (void)state;
+    assert_int_equal(decision(&row, &fleet->pools[0]), 'n');
+    fleet_unref(fleet);
+}
+
+static void the_last_place_is_taken_once(void **state)
+{
+    struct fleet *fleet = rig_fleet("pools: [ { name: p, endpoints: [ \"http://a\" ] } ]\n"
+                                    "models: [ { name: m, pool: p } ]\n",
+                                    NULL, NULL);
+    const struct endpoint *endpoint = &fleet->pools[0].endpoints[0];
+
+    (void)state;
+    assert_true(endpoint_enter(endpoint, 2));
+    assert_true(endpoint_enter(endpoint, 2));
+    assert_false(endpoint_enter(endpoint, 2));
+    assert_true(endpoint_enter(endpoint, 0));
+    assert_int_equal(atomic_load(&endpoint->state->inflight), 3);
+    for (int i = 0; i < 3; i++)
+        endpoint_leave(endpoint);
+    assert_int_equal(atomic_load(&endpoint->state->inflight), 0);
+    fleet_unref(fleet);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_row_is_decided_as_it_says),
+        cmocka_unit_test(one_that_returns_gets_its_share),
+        cmocka_unit_test(an_empty_pool_has_nobody),
+        cmocka_unit_test(the_last_place_is_taken_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
