@@ -4,7 +4,7 @@
 #include "gateway/http/message.h"
 
 /* A request of an OpenAI client has 12 to 15 fields, an engine's answer 5 to 8. */
-#define MESSAGE_FIELDS_FIRST 16
+#define MESSAGE_FIELDS_FIRST 10
 
 /* Per field, beyond name and value (RFC 9113, 6.5.2). */
 #define MESSAGE_FIELD_OVERHEAD 32
