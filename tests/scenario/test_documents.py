@@ -1,5 +1,6 @@
 """What is written for people is true: the sample configuration has every directive with its default, and paths that
 documents name exist."""
+import fnmatch
 import json
 import re
 import subprocess
@@ -23,6 +24,8 @@ FOLDERS = "|".join(sorted(path.name for path in ROOT.iterdir() if path.is_dir() 
                           and not path.name.startswith("build")))
 NAMED_PATH = re.compile(rf"`((?:{FOLDERS})/[A-Za-z0-9_./*-]*)`")
 
+FILES = (".c", ".h", ".def", ".py", ".yaml", ".sh")
+
 YAML_TO_JSON = "import json,sys,yaml\nprint(json.dumps([d for d in yaml.safe_load_all(sys.stdin)]))"
 
 
@@ -34,6 +37,15 @@ def whole_sample():
 def documents():
     return [path for path in sorted(ROOT.rglob("*.md"))
             if not any(part.startswith(("build", ".", "node_modules")) for part in path.relative_to(ROOT).parts)]
+
+
+def folders_of_files():
+    """Those with a table of their files: flat folders of sources."""
+    below = ("gateway", "tests")
+    single = [ROOT / name for name in ("routing", "filters", "conf")]
+    inner = [path for name in below for path in sorted((ROOT / name).iterdir())
+             if path.is_dir() and path.name not in ("__pycache__", "golden", "unit")]
+    return [folder for folder in single + inner if any(path.suffix in FILES for path in folder.iterdir())]
 
 
 def places(value, place=""):
@@ -104,13 +116,20 @@ class Documents(Scenario):
         self.assertGreater(seen, 50)
         self.assertEqual(wrong, [])
 
-    def test_every_folder_of_sources_has_a_readme(self):
-        folders = {path.parent for top in ("gateway", "routing", "filters", "conf", "plugins", "tests", "docker")
-                   for path in (ROOT / top).rglob("*") if path.suffix in (".c", ".py", ".yaml")}
-        without = [folder for folder in folders if not (folder / "README.md").exists()
-                   and folder.name not in ("lib", "sdk", "providers", "__pycache__") and "corpus" not in folder.parts
-                   and "node_modules" not in folder.parts]
-        self.assertEqual(sorted(str(folder.relative_to(ROOT)) for folder in without), [])
+    def test_every_folder_says_what_each_of_its_files_is_for(self):
+        """In the first column of a table, without the ending: one name for x.c and x.h."""
+        wrong = []
+        for folder in folders_of_files():
+            readme = folder / "README.md"
+            text = readme.read_text() if readme.exists() else ""
+            named = {name for row in re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE)
+                     for name in re.findall(r"`([\w*]+)`", row)}
+            there = {path.stem for path in folder.iterdir() if path.suffix in FILES}
+            wrong += [f"{folder.relative_to(ROOT)}: {name} is not explained" for name in sorted(there)
+                      if not any(fnmatch.fnmatch(name, pattern) for pattern in named)]
+            wrong += [f"{folder.relative_to(ROOT)}: {name} is explained and not there" for name in sorted(named)
+                      if not fnmatch.filter(there, name)]
+        self.assertEqual(wrong, [])
 
 
 if __name__ == "__main__":
