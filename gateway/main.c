@@ -110,23 +110,26 @@ static const struct command commands[] = {
     { "version", "", "Prints the version.", 0, 0, run_version },
 };
 
-static int usage(void)
+static int usage(FILE *to, int code)
 {
-    fprintf(stderr, "usage: sluice COMMAND ...\n");
+    fprintf(to, "usage: sluice COMMAND ...\n");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        fprintf(stderr, "  %-9s %-8s  %s\n", commands[i].name, commands[i].arguments,
-                commands[i].help);
-    return 2;
+        fprintf(to, "  %-9s %-8s  %s\n", commands[i].name, commands[i].arguments, commands[i].help);
+    return code;
 }
 
 int main(int argc, char **argv)
 {
     tls_setup();
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        return usage(stdout, 0);
+    if (argc == 2 && strcmp(argv[1], "--version") == 0)
+        return run_version(NULL);
     for (size_t i = 0; argc > 1 && i < ARRAY_LEN(commands); i++)
         if (strcmp(argv[1], commands[i].name) == 0) {
             if (argc - 2 < commands[i].least || argc - 2 > commands[i].most)
-                return usage();
+                return usage(stderr, 2);
             return commands[i].run(argv + 2);
         }
-    return usage();
+    return usage(stderr, 2);
 }

@@ -154,14 +154,16 @@ static struct due exchange_due(const struct exchange *x)
                 x->peer->server->listener->timeouts->body +
                     x->client->in_bytes * 1000 / BODY_BYTES_PER_S,
                 &reason_body_timeout);
+    if (x->step == &step_reply && !x->committed)
+        due_add(&due, x->begun_us, EXCHANGE_REPLY_WAIT_MS, &reason_body_timeout);
     if (!timeouts || x->step == &step_reply || x->step == &step_finish)
         return due;
     due_add(&due, x->begun_us, timeouts->total, &reason_total_timeout);
     if (x->step == &step_route)
         due_add(&due, x->queued_us, timeouts->queue, &reason_queue_timeout);
-    else if (x->prompt.stream && !x->first_content_us)
+    else if (x->streams && !x->first_content_us)
         due_add(&due, x->sent_us, timeouts->first_token, &reason_first_token_timeout);
-    else if (x->prompt.stream && !x->reader.terminal_seen)
+    else if (x->streams && !x->reader.terminal_seen)
         due_add(&due, is_blocked(x) ? x->worker->now_us : x->last_content_us, timeouts->idle,
                 &reason_idle_timeout);
     return due;
@@ -186,7 +188,7 @@ static void exchange_on_deadline(struct timer *timer)
     }
     if (x->attempt.origin && !x->attempt.reason && due.reason->retry != REASON_RETRY_NEVER)
         x->attempt.reason = due.reason;
-    else
+    else if (x->step != &step_reply)
         x->reason = x->reason ? x->reason : due.reason;
     exchange_wake(x);
 }

@@ -44,6 +44,9 @@ extern const struct step step_head, step_admit, step_body, step_prompt, step_rou
 /* What is held of an answer that may still be replaced by another endpoint's. */
 #define EXCHANGE_HOLD_BYTES (64 * 1024)
 
+/* So long a short body may take before the gateway answers by itself. */
+#define EXCHANGE_REPLY_WAIT_MS 100
+
 struct exchange {
     uint32_t magic;
     struct log_subject subject;
@@ -70,11 +73,13 @@ struct exchange {
     struct buf sent; /* what goes to endpoints: shares the body's bytes, spliced */
     bool inspected;  /* the body is read */
     bool body_complete;
-    bool body_replayable; /* all of it that came so far is in `body` */
-    bool usage_added;     /* include_usage is ours: to be stripped again */
-    struct prompt prompt;
-    struct slice param;   /* of a refusal: the parameter that is wrong */
-    struct slice message; /* of a refusal: instead of the reason's text */
+    bool body_replayable;    /* all of it that came so far is in `body` */
+    bool usage_added;        /* include_usage is ours: to be stripped again */
+    struct prompt *prompt;   /* ours; lives as long as `body`, which it points into; NULL: unread */
+    struct slice model_name; /* as the client said it; empty: it did not */
+    bool streams;            /* the client asked for a stream */
+    struct slice param;      /* of a refusal: the parameter that is wrong */
+    struct slice message;    /* of a refusal: instead of the reason's text */
 
     /* where it goes */
     const struct model *model;
@@ -95,6 +100,7 @@ struct exchange {
     bool committed;   /* the client has the head: no other try */
     bool finishing;   /* step finish has begun */
     bool answer_streamed;
+    bool cut_inside;         /* it ended in the middle of an event */
     struct tally_gaps *gaps; /* between content events; NULL until there is one */
 
     /* how it ended */

@@ -3,6 +3,9 @@
  */
 #include "gateway/proxy/process.h"
 
+#include "gateway/proxy/server.h"
+#include "routing/fleet.h"
+
 static const char *const log_levels[] = { "error", "warn", "info", "debug", NULL };
 
 static const char *const access_logs[] = { "stdout", "off", NULL };
@@ -31,10 +34,24 @@ static const struct directive process_rows[] = {
                    "What is logged to standard error."),
 };
 
+/* A file that was cut off must not take everything away. */
+static void process_check(struct conf_checker *checker, const void *section)
+{
+    static const struct directive_set *const needed[] = { &listeners_set, &models_set, &pools_set };
+
+    for (size_t i = 0; i < ARRAY_LEN(needed); i++) {
+        const struct conf_list *list = conf_section(conf_checker_conf(checker), needed[i]);
+
+        if (list->count == 0)
+            conf_complain(checker, section, "`%s` is missing or empty", needed[i]->key);
+    }
+}
+
 const struct directive_set process_set = {
     .shape = DIRECTIVE_ROOT,
     .help = "The process.",
     .rows = process_rows,
     .count = ARRAY_LEN(process_rows),
     .size = sizeof(struct process_conf),
+    .check = process_check,
 };

@@ -5,6 +5,8 @@
 #include "gateway/base/metric.h"
 #include "gateway/proxy/exchange.h"
 
+#include <stdlib.h>
+
 /* Fields the endpoint gets from us, or not at all. */
 static bool is_replaced(const struct exchange *x, const struct field *field)
 {
@@ -83,6 +85,8 @@ void exchange_forget_body(struct exchange *x)
     x->body_replayable = x->attempt.body_kept = false;
     buf_release(&x->body);
     buf_release(&x->sent);
+    free(x->prompt);
+    x->prompt = NULL;
 }
 
 /* Hands on what has come since, and keeps it while that is little. */

@@ -15,8 +15,7 @@ static void let_go(struct exchange *x)
     exchange_leave_endpoint(x, x->reason);
     room_leave(x);
     timer_clear(&x->deadline);
-    buf_release(&x->body);
-    buf_release(&x->sent);
+    exchange_forget_body(x);
     buf_release(&x->ready);
     if (!client->closed && !client->out_ended)
         stream_reset(client, x->reason);
@@ -47,7 +46,7 @@ static void write_access_line(const struct exchange *x)
     entry.method = head->method;
     entry.path = x->path;
     entry.http_version = head->version;
-    entry.model = x->prompt.model;
+    entry.model = x->model_name;
     entry.traceparent = message_value(head, FIELD_traceparent);
     if (x->version) {
         entry.version = slice_str(x->version->name);

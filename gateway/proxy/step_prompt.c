@@ -6,9 +6,16 @@
 static const struct reason *read_prompt(struct exchange *x)
 {
     struct slice type = message_value(x->client->head, FIELD_content_type);
+    const struct reason *reason;
 
-    return prompt_parse(x->dialect, buf_join(&x->body), type, x->filter.peer->trusted, x->arena,
-                        &x->prompt, &x->param);
+    x->prompt = xmalloc(sizeof(*x->prompt));
+    reason = prompt_parse(x->dialect, buf_join(&x->body), type, x->filter.peer->trusted, x->arena,
+                          x->prompt, &x->param);
+    if (reason)
+        return reason;
+    x->model_name = x->prompt->model;
+    x->streams = x->prompt->stream;
+    return NULL;
 }
 
 /* A request that names no model goes where there is only one to go to. */
@@ -21,7 +28,7 @@ static const struct model *only_model(const struct fleet *fleet)
 
 static const struct reason *find_model(struct exchange *x)
 {
-    struct slice name = x->prompt.model;
+    struct slice name = x->model_name;
 
     x->model = name.len > 0 ? fleet_model(x->fleet, name) : only_model(x->fleet);
     if (x->model)

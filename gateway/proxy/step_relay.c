@@ -23,7 +23,7 @@ static void begin(struct exchange *x)
                       message_value(head, FIELD_content_encoding));
     if (x->usage_added)
         usage_reader_strip(&x->reader,
-                           x->prompt.continuous_usage ? USAGE_STRIP_ALL : USAGE_STRIP_ADDED);
+                           x->prompt->continuous_usage ? USAGE_STRIP_ALL : USAGE_STRIP_ADDED);
     x->answer_streamed = x->reader.form == USAGE_FORM_SSE || x->reader.form == USAGE_FORM_LINES;
 }
 
@@ -76,6 +76,13 @@ static void pull(struct exchange *x)
         }
     }
     stream_took(from);
+}
+
+/* The answer is complete; whether it stopped inside an event. */
+static void read_end(struct exchange *x)
+{
+    x->cut_inside = x->reader.form == USAGE_FORM_SSE && !usage_reader_is_between(&x->reader);
+    note_step(x, usage_reader_end(&x->reader, &x->ready));
 }
 
 /* ---- holding and committing ---- */
@@ -164,7 +171,8 @@ static const struct step *end_badly(struct exchange *x, const struct reason *rea
     x->reason = x->reason ? x->reason : reason;
     exchange_leave_endpoint(x, reason);
     pass_on(x);
-    if (!x->answer_streamed || !x->dialect->stream_error || !usage_reader_is_between(&x->reader))
+    if (!x->answer_streamed || !x->dialect->stream_error || x->cut_inside ||
+        !usage_reader_is_between(&x->reader))
         return &step_finish;
     x->dialect->stream_error(&x->client->out, reason, slice_of(NULL, 0), x->reader.sequence);
     stream_send(x->client);
@@ -211,7 +219,7 @@ static const struct step *run(struct exchange *x)
     if (has_room(x))
         pull(x);
     if (from->in_ended && buf_is_empty(&from->in))
-        note_step(x, usage_reader_end(&x->reader, &x->ready));
+        read_end(x);
     if (x->reader.error_seen && !x->committed && exchange_retry(x, &reason_endpoint_error))
         return &step_route;
     if (is_broken_off(x))

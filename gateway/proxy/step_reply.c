@@ -60,11 +60,12 @@ static void send_error(struct exchange *x, const struct reason *reason)
 static bool waits_for_body(const struct exchange *x)
 {
     const struct stream *client = x->client;
-    uint64_t body_ms = x->peer->server->listener->timeouts->body;
 
+    if (client->head->length != MESSAGE_LENGTH_UNKNOWN && client->head->length > REPLY_DROP_BYTES)
+        return false;
     return !client->in_ended && !client->head->expects_100 && client->in_bytes < REPLY_DROP_BYTES &&
-           x->reason != &reason_body_timeout &&
-           x->worker->now_us < x->begun_us + body_ms * CLOCK_US_PER_MS;
+           x->reason != &reason_body_too_large &&
+           x->worker->now_us < x->begun_us + EXCHANGE_REPLY_WAIT_MS * CLOCK_US_PER_MS;
 }
 
 static const struct step *run(struct exchange *x)

@@ -30,11 +30,11 @@ static void splice_body(struct exchange *x)
 {
     struct slice name = x->version->model;
 
-    if (slice_eq(name, x->prompt.model))
+    if (slice_eq(name, x->model_name))
         name = slice_of(NULL, 0);
-    x->usage_added = x->inspected && prompt_wants_usage_added(&x->prompt);
+    x->usage_added = x->inspected && prompt_wants_usage_added(x->prompt);
     if (x->inspected && x->body.len > 0 && (name.len > 0 || x->usage_added))
-        prompt_splice(&x->prompt, &x->body, name, x->usage_added, &x->sent);
+        prompt_splice(x->prompt, &x->body, name, x->usage_added, &x->sent);
     else
         buf_share(&x->sent, &x->body);
 }
