@@ -25,18 +25,14 @@ void endpoint_leave(const struct endpoint *endpoint)
 
 static void endpoint_state_free(struct snapshot *snapshot)
 {
-    struct endpoint_state *state = CONTAINER_OF(snapshot, struct endpoint_state, snapshot);
-
-    free(state->key);
-    free(state);
+    free(CONTAINER_OF(snapshot, struct endpoint_state, snapshot));
 }
 
-struct endpoint_state *endpoint_state_new(const char *key)
+struct endpoint_state *endpoint_state_new(void)
 {
     struct endpoint_state *state = xcalloc(1, sizeof(*state));
 
     snapshot_init(&state->snapshot, endpoint_state_free);
-    state->key = xstrdup(key);
     return state;
 }
 

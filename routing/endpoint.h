@@ -13,7 +13,7 @@
 
 struct endpoint_state {
     struct snapshot snapshot;
-    char *key;                         /* "pool/url", what it is found by after a reload */
+    uint64_t fleet_number;             /* the newest that has it; control thread */
     _Atomic uint32_t inflight;         /* exchanges sent there and not over */
     _Atomic uint32_t failures;         /* in a row */
     _Atomic uint32_t ejections;        /* in a row, for the back-off */
@@ -38,7 +38,7 @@ struct endpoint {
 bool endpoint_enter(const struct endpoint *endpoint, uint64_t limit) MUST_USE;
 void endpoint_leave(const struct endpoint *endpoint);
 
-struct endpoint_state *endpoint_state_new(const char *key);
+struct endpoint_state *endpoint_state_new(void);
 struct endpoint_state *endpoint_state_ref(struct endpoint_state *state);
 void endpoint_state_unref(struct endpoint_state *state);
 

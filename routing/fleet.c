@@ -46,7 +46,6 @@ static void pool_state_free(struct snapshot *snapshot)
     struct pool_state *state = CONTAINER_OF(snapshot, struct pool_state, snapshot);
 
     snapshot_slot_release(&state->cards);
-    free(state->name);
     free(state);
 }
 
@@ -62,7 +61,6 @@ static struct pool_state *pool_state_for(const struct fleet_build *build, const 
     state = xcalloc(1, sizeof(*state));
     snapshot_init(&state->snapshot, pool_state_free);
     snapshot_slot_init(&state->cards);
-    state->name = xstrdup(name);
     state->retry_tokens = RETRY_TOKENS_START;
     return state;
 }
@@ -84,10 +82,18 @@ static void endpoint_print(const struct log_subject *subject, char *text, size_t
     snprintf(text, size, "pool %s endpoint %s", endpoint->pool_name, endpoint->name);
 }
 
-static bool origin_stays(const struct origin *origin, const struct pool *pool)
+/* Only what names resolve to has changed: no file is read again, and connections are kept. */
+static bool is_same_conf(const struct fleet_build *build)
 {
-    return !origin->tls && origin->connect_ms == pool->conf->timeouts->connect &&
-           origin->settings.idle_ms == pool->conf->keep_alive;
+    return build->before && build->before->conf == build->fleet->conf;
+}
+
+static bool origin_stays(const struct fleet_build *build, const struct origin *origin,
+                         const struct pool *pool)
+{
+    return is_same_conf(build) ||
+           (!origin->tls && origin->connect_ms == pool->conf->timeouts->connect &&
+            origin->settings.idle_ms == pool->conf->keep_alive);
 }
 
 static void pool_add_endpoint(struct fleet_build *build, struct pool *pool, struct slice name,
@@ -107,8 +113,8 @@ static void pool_add_endpoint(struct fleet_build *build, struct pool *pool, stru
         .name = text,
         .pool_name = pool->name,
         .index = (uint32_t)pool->count,
-        .state = before ? endpoint_state_ref(before->state) : endpoint_state_new(text),
-        .origin = before && origin_stays(before->origin, pool)
+        .state = before ? endpoint_state_ref(before->state) : endpoint_state_new(),
+        .origin = before && origin_stays(build, before->origin, pool)
                       ? origin_ref(before->origin)
                       : origin_new(settings, build->workers),
     };
@@ -198,6 +204,17 @@ static bool pool_uses_tls(const struct pool_conf *conf)
     return false;
 }
 
+/* Made from the same files before. */
+static struct tls_context *pool_tls_before(const struct fleet_build *build, const struct pool *pool)
+{
+    const struct pool *before = is_same_conf(build) ? fleet_pool(build->before, pool->name) : NULL;
+
+    for (size_t i = 0; before && i < before->count; i++)
+        if (before->endpoints[i].origin->tls)
+            return tls_context_ref(before->endpoints[i].origin->tls);
+    return NULL;
+}
+
 static struct tls_context *pool_tls(struct fleet_build *build, const struct pool *pool)
 {
     static const struct pool_tls_conf usual = { .verify = true };
@@ -206,8 +223,10 @@ static struct tls_context *pool_tls(struct fleet_build *build, const struct pool
         .ca = conf->ca, .certificate = conf->certificate, .key = conf->key, .verify = conf->verify
     };
     char error[TLS_ERROR_SIZE];
-    struct tls_context *tls = tls_context_client(&settings, error);
+    struct tls_context *tls = pool_tls_before(build, pool);
 
+    if (!tls)
+        tls = tls_context_client(&settings, error);
     if (!tls)
         build_fail(build, pool->name, error);
     return tls;
@@ -222,7 +241,9 @@ static void pool_build(struct fleet_build *build, struct pool *pool, const struc
     pool->engine = &engine_types[conf->engine];
     pool->state = pool_state_for(build, conf->name);
     pool->endpoints = xcalloc(conf->endpoints.count, sizeof(*pool->endpoints));
-    if (conf->key_file)
+    if (conf->key_file && is_same_conf(build))
+        pool->authorization = xstrdup(fleet_pool(build->before, pool->name)->authorization);
+    else if (conf->key_file)
         pool_read_key(build, pool);
     if (pool_uses_tls(conf) && !(settings.tls = pool_tls(build, pool)))
         return;
@@ -374,18 +395,24 @@ void fleet_unref(struct fleet *fleet)
         snapshot_unref(&fleet->snapshot);
 }
 
-static void fleet_mark(const struct fleet *fleet, bool gone)
+/* Endpoints that an exchange of the older fleet may still choose are not sent anything new. */
+static void fleet_mark(const struct fleet *fleet, uint64_t number)
 {
     for (size_t i = 0; fleet && i < fleet->pool_count; i++)
-        for (size_t j = 0; j < fleet->pools[i].count; j++)
-            atomic_store_explicit(&fleet->pools[i].endpoints[j].state->gone, gone,
+        for (size_t j = 0; j < fleet->pools[i].count; j++) {
+            struct endpoint_state *state = fleet->pools[i].endpoints[j].state;
+
+            if (fleet->number == number)
+                state->fleet_number = number;
+            atomic_store_explicit(&state->gone, state->fleet_number != number,
                                   memory_order_relaxed);
+        }
 }
 
 void fleet_retire(const struct fleet *before, const struct fleet *after)
 {
-    fleet_mark(before, true);
-    fleet_mark(after, false);
+    fleet_mark(after, after->number);
+    fleet_mark(before, after->number);
 }
 
 const struct model *fleet_model(const struct fleet *fleet, struct slice name)

@@ -68,7 +68,6 @@ extern const struct directive_set pools_set, models_set;
 /* What a pool's exchanges share beyond a fleet's life; found again by name. */
 struct pool_state {
     struct snapshot snapshot;
-    char *name;
     _Atomic uint32_t cursor;      /* round robin */
     _Atomic int64_t retry_tokens; /* thousandths of a retry */
     _Atomic uint32_t waiting;     /* exchanges that wait for room at an endpoint */

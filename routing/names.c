@@ -176,15 +176,11 @@ static void names_forget_unfollowed(struct names *names)
         }
 }
 
-void names_follow(struct names *names, const struct conf *conf)
+void names_add(struct names *names, const struct conf *conf)
 {
     const struct conf_list *list = conf_section(conf, &pools_set);
     const struct pool_conf *pools = list->items;
-    struct name *name;
-    size_t at = 0;
 
-    while ((name = map_next(&names->by_host, &at)))
-        name->followed = false;
     for (size_t i = 0; i < list->count; i++)
         for (size_t j = 0; j < pools[i].endpoints.count; j++) {
             struct slice text = slice_str(pools[i].endpoints.at[j]);
@@ -193,6 +189,16 @@ void names_follow(struct names *names, const struct conf *conf)
             if (slice_starts(text, SLICE("dns:")) && origin_url_parse(slice_skip(text, 4), &url))
                 names_follow_host(names, url.host);
         }
+}
+
+void names_follow(struct names *names, const struct conf *conf)
+{
+    struct name *name;
+    size_t at = 0;
+
+    while ((name = map_next(&names->by_host, &at)))
+        name->followed = false;
+    names_add(names, conf);
     names_forget_unfollowed(names);
 }
 

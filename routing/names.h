@@ -15,7 +15,9 @@ struct names;
 struct names *names_new(struct worker *control, void (*on_change)(void *user), void *user);
 void names_free(struct names *names);
 
-/* Follows exactly the "dns:" names of this configuration's pools from now on. */
+/* Follows the "dns:" names of this configuration's pools, too. */
+void names_add(struct names *names, const struct conf *conf);
+/* Follows exactly these from now on. */
 void names_follow(struct names *names, const struct conf *conf);
 
 /* The addresses of a host, sorted, as text ("10.0.0.1"); NULL and 0 when none is known yet.

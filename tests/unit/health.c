@@ -38,7 +38,7 @@ static int setup(void **state)
         .endpoint = { .subject = { print },
                       .name = (char *)"http://e:1",
                       .pool_name = "p",
-                      .state = endpoint_state_new("e") },
+                      .state = endpoint_state_new() },
         .conf = { .eject_after = 3, .eject_for = 10000, .slow_return = 10000, .panic = 30 },
     };
     *state = &f;
@@ -81,7 +81,7 @@ static void failures_in_a_row_eject(void **state)
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         endpoint_state_unref(f->endpoint.state);
-        f->endpoint.state = endpoint_state_new("e");
+        f->endpoint.state = endpoint_state_new();
         f->conf.eject_after = rows[i].eject_after;
         report(f, 100 * S, rows[i].ends);
         if (is_out(f, 100 * S) != rows[i].out)
