@@ -219,6 +219,7 @@ struct survey {
 #define SURVEY_EXCHANGES_MAX 1000
 
 static void admin_answer(struct admin_request *request, unsigned status, const char *media);
+static void admin_request_wake(struct admin_request *request);
 
 static void survey_back(struct letter *letter, void *receiver)
 {
@@ -229,8 +230,10 @@ static void survey_back(struct letter *letter, void *receiver)
     buf_move(&request->body, &survey->text, survey->text.len);
     buf_release(&survey->text);
     free(survey);
-    if (--request->waiting == 0)
-        admin_answer(request, 200, "text/plain; charset=utf-8");
+    if (--request->waiting > 0)
+        return;
+    admin_answer(request, 200, "text/plain; charset=utf-8");
+    admin_request_wake(request); /* its stream may be over already */
 }
 
 static void survey_worker(struct letter *letter, void *receiver)
@@ -336,12 +339,15 @@ static void on_wake(struct defer *defer)
         admin_request_free(request);
 }
 
+static void admin_request_wake(struct admin_request *request)
+{
+    worker_defer(control_worker(request->admin->control), WORKER_WAKE, &request->wake);
+}
+
 static void on_stream_event(struct stream *stream, void *user)
 {
-    struct admin_request *request = user;
-
     (void)stream;
-    worker_defer(control_worker(request->admin->control), WORKER_WAKE, &request->wake);
+    admin_request_wake(user);
 }
 
 static const struct stream_events admin_stream_events = { .on_event = on_stream_event };
@@ -409,14 +415,23 @@ bool admin_open(struct control *control, struct conf *conf, struct admin **ret_a
     return true;
 }
 
+bool admin_moves(const struct conf *from, const struct conf *to)
+{
+    const struct admin_conf *a = conf_section(from, &admin_set), *b = conf_section(to, &admin_set);
+
+    return !slice_eq(slice_str(a->address), slice_str(b->address));
+}
+
 void admin_free(struct admin *admin)
 {
     if (!admin)
         return;
     if (admin->listener)
         listener_close(admin->listener);
-    LIST_FOREACH_SAFE (at, &admin->conns)
+    LIST_FOREACH_SAFE (at, &admin->conns) {
         conn_close(CONTAINER_OF(at, struct admin_conn, link)->conn, &reason_draining);
+        list_remove(at); /* its on_close comes when this is gone */
+    }
     LIST_FOREACH_SAFE (at, &admin->requests)
         admin_request_free(CONTAINER_OF(at, struct admin_request, link));
     free(admin);

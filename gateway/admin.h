@@ -20,6 +20,8 @@ extern const struct directive_set admin_set;
 bool admin_open(struct control *control, struct conf *conf, struct admin **ret_admin,
                 struct buf *errors);
 void admin_free(struct admin *admin); /* NULL is fine */
+/* Whether `to` has it at another address than `from`. */
+bool admin_moves(const struct conf *from, const struct conf *to);
 /* Connections to it: they are no clients, a drain does not wait for them. */
 size_t admin_connections(const struct admin *admin);
 

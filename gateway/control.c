@@ -59,6 +59,7 @@ struct control {
     struct control_thread *threads;
     unsigned thread_count;
     struct conf *conf;
+    struct conf *coming; /* a reload's that waits for names; NULL: none */
     struct fleet *fleet;
     struct snapshot_slot fleet_slot;
     struct server **servers;
@@ -323,7 +324,7 @@ static bool control_take(struct control *control, struct conf *conf, struct buf 
     struct fleet *fleet;
     int *fds = NULL;
 
-    names_follow(control->names, conf);
+    names_add(control->names, conf);
     fleet = fleet_new(conf, control->names, control->fleet, control->thread_count + 1, errors);
     if (!fleet)
         return false;
@@ -343,6 +344,7 @@ static bool control_take(struct control *control, struct conf *conf, struct buf 
     control->server_count = count;
     conf_unref(control->conf);
     control->conf = conf_ref(conf);
+    names_follow(control->names, conf);
     control_publish(control, fleet);
     control_listen(control, fds);
     free(fds);
@@ -361,24 +363,64 @@ static void log_errors(struct buf *errors)
     }
 }
 
+static void refuse_reload(struct control *control, struct buf *errors)
+{
+    log_errors(errors);
+    names_follow(control->names, control->conf);
+    count_reload(control, "refused");
+    log_error(NULL, "%s was refused, configuration %llu stays", control->conf->path,
+              (unsigned long long)control->generation);
+}
+
+/* What the process was started with and keeps. */
+static void warn_of_restart(const struct control *control, const struct conf *coming)
+{
+    if (process_conf(control->conf)->workers != process_conf(coming)->workers)
+        log_warn(NULL, "another number of workers needs a restart, there are %u still",
+                 control->thread_count);
+    if (admin_moves(control->conf, coming))
+        log_warn(NULL, "another admin address needs a restart, the old one stays");
+}
+
+/* Takes over what a reload has read, once its names are known: no pool shall begin empty. */
+static void control_finish_reload(struct control *control)
+{
+    struct conf *conf = control->coming;
+    struct buf errors;
+
+    if (!conf || !names_are_settled(control->names))
+        return;
+    control->coming = NULL;
+    buf_init(&errors, 1 << 20);
+    warn_of_restart(control, conf);
+    if (control_take(control, conf, &errors)) {
+        count_reload(control, "ok");
+        log_info(NULL, "configuration %llu is live", (unsigned long long)control->generation);
+    } else {
+        refuse_reload(control, &errors);
+    }
+    conf_unref(conf);
+    buf_release(&errors);
+}
+
 static void control_reload(struct control *control)
 {
     struct buf errors;
     struct conf *conf;
 
     buf_init(&errors, 1 << 20);
+    timer_clear(&control->reload_due);
+    if (control->conf_watch)
+        (void)conf_watch_changed(control->conf_watch); /* what is there now is what is read */
     conf = conf_load(control->conf->path, all_directives, &errors);
-    if (conf && control_take(control, conf, &errors)) {
-        count_reload(control, "ok");
-        log_info(NULL, "configuration %llu is live", (unsigned long long)control->generation);
+    conf_unref(control->coming);
+    control->coming = conf;
+    if (!conf) {
+        refuse_reload(control, &errors);
     } else {
-        log_errors(&errors);
-        names_follow(control->names, control->conf);
-        count_reload(control, "refused");
-        log_error(NULL, "%s was refused, configuration %llu stays", control->conf->path,
-                  (unsigned long long)control->generation);
+        names_add(control->names, conf);
+        control_finish_reload(control);
     }
-    conf_unref(conf);
     buf_release(&errors);
 }
 
@@ -391,21 +433,35 @@ static void on_file_event(void *user)
                   control->worker->now_us + RELOAD_SETTLE_US);
 }
 
+static void watch_pool(struct conf_watch *watch, const struct pool_conf *pool)
+{
+    const struct pool_tls_conf *tls = pool->tls;
+    const char *files[] = { pool->key_file, tls ? tls->ca : NULL, tls ? tls->certificate : NULL,
+                            tls ? tls->key : NULL };
+
+    for (size_t i = 0; i < ARRAY_LEN(files); i++)
+        if (files[i])
+            conf_watch_add(watch, files[i]);
+}
+
 /* What is read again when it changes: the configuration and every file it names. */
 static void control_watch_files(struct control *control)
 {
     const struct conf_list *pools = conf_section(control->conf, &pools_set);
     const struct pool_conf *pool = pools->items;
+    struct conf_watch *before = control->conf_watch;
 
     watch_free(control->file);
-    conf_watch_free(control->conf_watch);
     control->conf_watch = conf_watch_new();
     conf_watch_add(control->conf_watch, control->conf->path);
     for (size_t i = 0; i < control->server_count; i++)
         server_watch_files(control->servers[i], control->conf_watch);
     for (size_t i = 0; i < pools->count; i++)
-        if (pool[i].key_file)
-            conf_watch_add(control->conf_watch, pool[i].key_file);
+        watch_pool(control->conf_watch, &pool[i]);
+    if (before && conf_watch_changed(before)) /* since it was read */
+        timer_set(&control->worker->timers, &control->reload_due,
+                  control->worker->now_us + RELOAD_SETTLE_US);
+    conf_watch_free(before);
     control->file = NULL;
     if (conf_watch_fd(control->conf_watch) >= 0)
         control->file =
@@ -432,6 +488,8 @@ static void on_names_changed(void *user)
         control_publish(control, fleet);
     log_errors(&errors);
     buf_release(&errors);
+    if (!control->draining)
+        control_finish_reload(control);
 }
 
 static void on_reload_due(struct timer *timer)
@@ -652,6 +710,7 @@ static void control_free(struct control *control, bool running)
     servers_free(control->servers, control->server_count);
     snapshot_slot_release(&control->fleet_slot);
     fleet_unref(control->fleet);
+    conf_unref(control->coming);
     conf_unref(control->conf);
     free_worker(control->worker);
     close(control->signal_fd);
