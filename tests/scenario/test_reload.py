@@ -16,6 +16,7 @@ class Reload(Scenario):
     def setUp(self):
         super().setUp()
         self.old, self.new = self.recorder(), self.recorder()
+        self.marks = 0
 
     def start(self, **top):
         return self.in_front_of(self.old, **top)
@@ -33,22 +34,26 @@ class Reload(Scenario):
     def outcome(self, gateway):
         return gateway.metrics().by("sluice_config_reloads_total", "outcome")
 
-    def wait_generation(self, gateway, number):
-        until(f"generation {number}", lambda: gateway.generation() == number, self.slower(5))
+    def apply(self, gateway, change=lambda configuration: None):
+        """Changes the configuration and waits until the change is the one in use."""
+        self.marks += 1
+        mark = f"{6000 + self.marks}ms"
+        self.changed(gateway, lambda configuration: (change(configuration), configuration.update(drain_timeout=mark)))
+        gateway.reload()
+        until("the new configuration is in use", lambda: mark in gateway.admin("/config")[1], self.slower(5))
 
     def test_sighup_takes_the_new_file(self):
         gateway = self.start()
         self.assert_serves(gateway)
-        self.changed(gateway, self.point_at_new)
-        gateway.reload()
-        self.wait_generation(gateway, 2)
+        self.apply(gateway, self.point_at_new)
+        self.assertGreater(gateway.generation(), 1)
         self.assert_serves(gateway)
         self.assertEqual((len(self.old.requests), len(self.new.requests)), (1, 1))
 
     def test_a_changed_file_is_noticed_without_a_signal(self):
         gateway = self.start()
         self.changed(gateway, self.point_at_new)
-        self.wait_generation(gateway, 2)
+        until("the new file is in use", lambda: gateway.generation() == 2, self.slower(5))
         self.assert_serves(gateway)
         self.assertEqual(len(self.new.requests), 1)
 
@@ -110,11 +115,9 @@ class Reload(Scenario):
         client = self.client(first)
         client.send(chat())
         self.assertEqual(client.read_answer().status, 200)
-        self.changed(gateway, lambda c: c["listeners"].append({"address": f"127.0.0.1:{second}"}))
-        gateway.reload()
+        self.apply(gateway, lambda c: c["listeners"].append({"address": f"127.0.0.1:{second}"}))
         until("the second listens", lambda: can_connect(second), self.slower(5))
-        self.changed(gateway, lambda c: c["listeners"].pop(0))
-        gateway.reload()
+        self.apply(gateway, lambda c: c["listeners"].pop(0))
         until("the first is closed", lambda: not can_connect(first), self.slower(5))
         other = self.client(second)
         other.send(chat())
@@ -135,13 +138,9 @@ class Reload(Scenario):
         link.send(h2raw.request(1, chat_body(stream=True)))
         client.read_head()
         link.read_until(lambda l: b"before" in l.stream(1).body)
-        for generation in range(2, 12):
-            self.changed(gateway, lambda c: c.update(tenant_header=f"x-tenant-{generation}"))
-            gateway.reload()
-            self.wait_generation(gateway, generation)
-        self.changed(gateway, self.point_at_new)
-        gateway.reload()
-        self.wait_generation(gateway, 12)
+        for _ in range(10):
+            self.apply(gateway)
+        self.apply(gateway, self.point_at_new)
         self.assert_serves(gateway)
         self.assertEqual(len(self.new.requests), 1)
         go_on.set()
@@ -168,10 +167,8 @@ class Reload(Scenario):
         threads = [threading.Thread(target=load) for _ in range(4)]
         for thread in threads:
             thread.start()
-        for generation in range(2, 22):
-            self.changed(gateway, lambda c: c["pools"][0].update(endpoints=[(self.new if generation % 2 else self.old).url]))
-            gateway.reload()
-            self.wait_generation(gateway, generation)
+        for turn in range(20):
+            self.apply(gateway, lambda c: c["pools"][0].update(endpoints=[(self.old if turn % 2 else self.new).url]))
         stop.set()
         for thread in threads:
             thread.join()
@@ -190,9 +187,7 @@ class Reload(Scenario):
         client = self.client(gateway)
         client.send(chat())
         self.old.wait_requests(1)
-        self.changed(gateway, self.point_at_new)
-        gateway.reload()
-        self.wait_generation(gateway, 2)
+        self.apply(gateway, self.point_at_new)
         self.assertIsNone(self.old.connections[0].closed_at, "work under way was cut")
         go_on.set()
         self.assertEqual(client.read_answer().status, 200)
@@ -201,9 +196,7 @@ class Reload(Scenario):
     def test_the_shown_configuration_is_the_one_in_use(self):
         gateway = self.start()
         self.assertIn(self.old.url, gateway.admin("/config")[1])
-        self.changed(gateway, self.point_at_new)
-        gateway.reload()
-        self.wait_generation(gateway, 2)
+        self.apply(gateway, self.point_at_new)
         self.assertIn(self.new.url, gateway.admin("/config")[1])
         self.assertNotIn(self.old.url, gateway.admin("/config")[1])
 

@@ -61,18 +61,18 @@ class Query:
 class DnsServer:
     """`records` may change while it runs; `seen` counts (transport, name, type)."""
 
-    def __init__(self, records=None):
+    def __init__(self, records=None, address=("127.0.0.1", 0)):
         self.records = dict(records or {})
         self.seen = {}
         self.lock = threading.Lock()
-        self.udp, self.tcp = self._bind()
+        self.udp, self.tcp = self._bind(address)
         self.port = self.udp.server_address[1]
         self.threads = [threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
                         for server in (self.udp, self.tcp)]
         for thread in self.threads:
             thread.start()
 
-    def _bind(self):
+    def _bind(self, address):
         dns = self
 
         class Datagram(socketserver.BaseRequestHandler):
@@ -92,12 +92,14 @@ class DnsServer:
 
         socketserver.ThreadingTCPServer.daemon_threads = True
         while True:  # until one number is free on both
-            udp = socketserver.ThreadingUDPServer(("127.0.0.1", 0), Datagram)
+            udp = socketserver.ThreadingUDPServer(address, Datagram)
             udp.daemon_threads = True
             try:
                 return udp, socketserver.ThreadingTCPServer(udp.server_address, Stream)
             except OSError:
                 udp.server_close()
+                if address[1]:
+                    raise
 
     def answer(self, message, transport):
         """The answer's bytes; None: none."""

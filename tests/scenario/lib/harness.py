@@ -128,9 +128,9 @@ SANITIZERS = {
 
 
 class Gateway(Process):
-    """`sluice run` with a configuration: a dict of config.gateway(), or a text with @PORT@ and the like filled in by the caller."""
+    """`sluice run` with a configuration: a dict of config.gateway(), or a text. `prefix` is a command that ends in an exec of its arguments."""
 
-    def __init__(self, configuration, scratch=None, env=None, wait=True):
+    def __init__(self, configuration, scratch=None, env=None, wait=True, prefix=()):
         self.scratch = pathlib.Path(scratch or tempfile.mkdtemp(prefix="sluice-"))
         self.path = self.scratch / "sluice.yaml"
         if isinstance(configuration, dict) and configuration.get("access_log") == "access.log":
@@ -139,7 +139,7 @@ class Gateway(Process):
         parsed = configuration if isinstance(configuration, dict) else {}
         self.port = conf.port_of(parsed, 0)
         self.admin_port = conf.admin_port_of(parsed)
-        super().__init__("sluice", [BUILD / "sluice", "run", "-c", self.path], env)
+        super().__init__("sluice", [*prefix, BUILD / "sluice", "run", "-c", self.path], env)
         if wait:
             self.wait_ready()
         self.buffered_at_start = self.metrics().total("sluice_buffered_bytes") if wait and self.admin_port else 0

@@ -45,6 +45,7 @@ class Request:
 
     def __init__(self, head, body):
         self.head, self.body = head, body
+        self.address = None  # at which it arrived
         lines = head.decode("latin-1").split("\r\n")
         self.line = lines[0]
         self.method, self.target = (self.line.split(" ") + ["", ""])[:2]
@@ -63,6 +64,7 @@ class Connection:
 
     def __init__(self, recorder, sock):
         self.recorder, self.socket = recorder, sock
+        self.address = sock.getsockname()[0]  # of ours that the gateway dialled
         self.received = bytearray()
         self.opened_at = time.monotonic()
         self.closed_at = None  # when the gateway's end (FIN, reset) was seen
@@ -110,6 +112,7 @@ class Connection:
                 return None
             request.body, end = bytes(self.received[end:end + length]), end + length
         self.used = end
+        request.address = self.address
         self.recorder.requests.append(request)
         return request if request.body is not None else None
 
@@ -186,7 +189,7 @@ def silent(connection):
 
 
 class Recorder:
-    def __init__(self, script=None, tls=None, read_buffer=None, timeout=30):
+    def __init__(self, script=None, tls=None, read_buffer=None, timeout=30, host="127.0.0.1"):
         self.script = script or always(answer())
         self.tls, self.timeout = tls, timeout
         self.connections, self.requests, self.errors = [], [], []
@@ -194,7 +197,7 @@ class Recorder:
         if read_buffer:
             self.listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, read_buffer)
         self.listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.listening.bind(("127.0.0.1", 0))
+        self.listening.bind((host, 0))
         self.listening.listen(256)
         self.port = self.listening.getsockname()[1]
         self.closing = False
