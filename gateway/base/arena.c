@@ -9,8 +9,8 @@
 
 /*
  * The first block serves a usual exchange over HTTP/1.1: head, routing notes and the answer's head
- * came to 2.9 KB for a streamed chat; over HTTP/2 the stream itself lies there too and one more block
- * is needed. Not more, because thousands of streams hold them.
+ * came to 2.9 KB for a streamed chat; over HTTP/2 the stream itself lies there too and one more
+ * block is needed. Not more, because thousands of streams hold them.
  */
 #define ARENA_FIRST_BYTES 2960
 #define ARENA_BLOCK_BYTES 1008
