@@ -90,7 +90,7 @@ def stream_error(url):
     """An error inside a stream raises in the middle of it."""
     pieces = 0
     try:
-        for _ in client_for(url).chat.completions.create(model="sim", messages=MESSAGES, stream=True, extra_headers={"x-fault": "error-event=3"}):
+        for _ in client_for(url).chat.completions.create(model="sim", messages=MESSAGES, stream=True, extra_headers={"x-fault": "error-events=3"}):
             pieces += 1
     except openai.APIError as error:
         return {"pieces": pieces, "raised": type(error).__name__}
