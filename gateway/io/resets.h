@@ -1,11 +1,12 @@
 /*
- * Notices resets of dialled sockets that the loop cannot tell.
+ * Notices resets that the loop cannot tell.
  *
  * libevent reports a socket's error as readable and writable, which is also what every arriving
  * byte looks like on an edge-triggered socket. So a reset that comes together with an endpoint's
- * last bytes would be missed: those are read, the short read is taken to mean that the socket is
- * empty, and no edge follows. A second epoll set, asked for nothing but errors (which epoll always
- * reports), costs one call a dial and nothing a message.
+ * last bytes, or right behind a client's request, would be missed: the bytes are read, the short
+ * read is taken to mean that the socket is empty, and no edge follows. A second epoll set, asked
+ * for nothing but errors (which epoll always reports), costs one call a connection and nothing a
+ * message.
  *
  * One a worker; its thread.
  */

@@ -351,6 +351,7 @@ void transport_accept(struct transport *transport, struct worker *worker, int fd
         transport_open_within(transport, handshake_ms);
     }
     transport_watch(transport, fd);
+    resets_watch(worker->resets, transport);
 }
 
 static void socket_set(int fd, int level, int option, int value)
@@ -401,11 +402,12 @@ void transport_dial(struct transport *transport, struct worker *worker,
 
 void transport_was_reset(struct transport *transport)
 {
-    if (transport->fd < 0 || !transport->open || transport->peer_closed)
+    if (transport->fd < 0 || transport->peer_closed)
         return;
     transport->peer_closed = true;
     transport->read_ready = true;
-    transport_report(transport, TRANSPORT_READABLE | TRANSPORT_PEER_CLOSED);
+    if (transport->open) /* else its opening tells, or fails */
+        transport_report(transport, TRANSPORT_READABLE | TRANSPORT_PEER_CLOSED);
 }
 
 static enum transport_result transport_recv_tls(struct transport *transport,

@@ -399,6 +399,31 @@ static void a_reset_that_comes_with_an_endpoints_last_bytes_is_seen(void **state
     rig_close(&rig);
 }
 
+static void a_reset_right_behind_a_clients_bytes_is_seen(void **state UNUSED)
+{
+    struct end end;
+    struct rig rig;
+    int fd[2];
+
+    rig_open(&rig);
+    fd[1] = accepted(&rig, &end);
+    assert_int_equal(send(fd[1], "last", 4, 0), 4);
+    reset_on_close(fd[1]); /* both are there when the loop looks next */
+    assert_true(rig_until(&rig, is_broken, &end));
+    assert_true(slice_eq(buf_join(&end.in), SLICE("last")));
+    end_release(&end, TRANSPORT_CLOSE_NOW);
+
+    rig_connect(fd);
+    assert_int_equal(send(fd[1], "last", 4, 0), 4);
+    reset_on_close(fd[1]); /* both are there before it is accepted */
+    end_init(&end);
+    transport_accept(&end.transport, rig.worker, fd[0], NULL, 1000, &end_events);
+    assert_true(rig_until(&rig, is_broken, &end));
+    assert_true(slice_eq(buf_join(&end.in), SLICE("last")));
+    end_release(&end, TRANSPORT_CLOSE_NOW);
+    rig_close(&rig);
+}
+
 static void a_refused_dial_fails_from_the_loop(void **state UNUSED)
 {
     struct sockaddr_in address;
@@ -646,6 +671,7 @@ int main(void)
         cmocka_unit_test(a_peer_that_takes_nothing_blocks_writing_until_it_reads),
         cmocka_unit_test(a_dialled_socket_opens_and_carries_bytes),
         cmocka_unit_test(a_reset_that_comes_with_an_endpoints_last_bytes_is_seen),
+        cmocka_unit_test(a_reset_right_behind_a_clients_bytes_is_seen),
         cmocka_unit_test(a_refused_dial_fails_from_the_loop),
         cmocka_unit_test(a_dial_that_fails_at_once_still_fails_from_the_loop),
         cmocka_unit_test(a_dial_that_nobody_answers_times_out),
