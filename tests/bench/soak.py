@@ -129,6 +129,14 @@ def engine_total(engines, name):
     return sum(engine.stats()[name] for engine in engines)
 
 
+def wait_idle(engines):
+    """Nobody is served, and nothing computed, for a client that is gone."""
+    try:
+        until("the engines are idle", lambda: engine_total(engines, "in_flight") == 0, 10 * SLOWER)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {[engine.stats() for engine in engines]}") from None
+
+
 def left(report, *kinds):
     return sum(report["kinds"][kind]["leave"] for kind in kinds)
 
@@ -200,7 +208,7 @@ def soak(arguments, folder):
         report, words = run_load(gateway, arguments.seconds, arguments.scale)
         watch.end()
         gateway.wait_settled(20 * SLOWER)
-        until("the engines are idle", lambda: engine_total(every, "in_flight") == 0, 10 * SLOWER)
+        wait_idle(every)
         until("the last access line", lambda: lines.count >= gateway.metrics().total("sluice_exchanges_started_total"), 5)
         metrics = gateway.metrics()
         judge_clients(found, report, words, arguments.least)
