@@ -22,6 +22,17 @@ static const struct scheme schemes[] = {
     { SLICE_INIT("h2://"), 443, true, true },
 };
 
+static bool is_v6(struct slice host)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+
+    if (host.len >= sizeof(text))
+        return false;
+    snprintf(text, sizeof(text), "%.*s", SLICE_ARGS(host));
+    return inet_pton(AF_INET6, text, &address) == 1;
+}
+
 static bool url_host_port(struct slice authority, struct origin_url *url)
 {
     struct slice port = { NULL, 0 };
@@ -34,7 +45,7 @@ static bool url_host_port(struct slice authority, struct origin_url *url)
             return false;
         url->host = slice_of(authority.at + 1, close - 1);
         port = slice_skip(authority, close + 1);
-        if (port.len > 0 && port.at[0] != ':')
+        if (!is_v6(url->host) || (port.len > 0 && (port.at[0] != ':' || port.len == 1)))
             return false;
         port = slice_skip(port, 1);
     } else {
@@ -42,7 +53,7 @@ static bool url_host_port(struct slice authority, struct origin_url *url)
 
         url->host = slice_head(authority, colon);
         port = slice_skip(authority, colon + 1);
-        if (colon < authority.len && port.len == 0)
+        if ((colon < authority.len && port.len == 0) || !http_is_authority(url->host))
             return false;
     }
     if (port.len > 0) {
@@ -50,7 +61,16 @@ static bool url_host_port(struct slice authority, struct origin_url *url)
             return false;
         url->port = (uint16_t)number;
     }
-    return url->host.len > 0;
+    return true;
+}
+
+/* Goes into request lines as it is. */
+static bool is_prefix(struct slice prefix)
+{
+    for (size_t i = 0; i < prefix.len; i++)
+        if (prefix.at[i] <= ' ' || prefix.at[i] > '~' || strchr("?#@\\", prefix.at[i]))
+            return false;
+    return true;
 }
 
 bool origin_url_parse(struct slice text, struct origin_url *ret_url)
@@ -73,10 +93,7 @@ bool origin_url_parse(struct slice text, struct origin_url *ret_url)
     while (url.prefix.len > 0 && url.prefix.at[url.prefix.len - 1] == '/')
         url.prefix.len--;
     rest = slice_head(rest, slash);
-    if (slice_find(text, '?') < text.len || slice_find(text, '#') < text.len ||
-        slice_find(text, '@') < text.len || !url_host_port(rest, &url))
-        return false;
-    if (!http_is_authority(url.host) && slice_find(url.host, ':') == url.host.len)
+    if (!is_prefix(url.prefix) || !url_host_port(rest, &url))
         return false;
     *ret_url = url;
     return true;
@@ -84,8 +101,11 @@ bool origin_url_parse(struct slice text, struct origin_url *ret_url)
 
 /*
  * Towards engines: no limit on what a healthy engine sends, but bounded heads; an engine that takes
- * no request bytes for a minute is as good as gone.
+ * no request bytes for a minute, or stops for one inside a head, is as good as gone. When an answer
+ * must begin is the exchange's to say.
  */
+#define ORIGIN_STALL_MS (60 * 1000)
+
 static struct conn_settings origin_conn_settings(const struct origin_settings *settings)
 {
     return (struct conn_settings){
@@ -94,9 +114,9 @@ static struct conn_settings origin_conn_settings(const struct origin_settings *s
         .streams = 100,
         .window_bytes = STREAM_IN_BYTES,
         .handshake_ms = settings->connect_ms,
-        .head_ms = 0, /* when an answer must begin is the exchange's to say */
+        .head_ms = ORIGIN_STALL_MS,
         .idle_ms = settings->idle_ms,
-        .stall_ms = 60 * 1000,
+        .stall_ms = ORIGIN_STALL_MS,
     };
 }
 
