@@ -1,0 +1,220 @@
+/*
+ * Fleets: what a configuration becomes, what outlives it, and what is refused.
+ */
+#include "tests/unit/fleet_rig.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define TWO_POOLS                                                                                  \
+    "pools:\n"                                                                                     \
+    "  - { name: a, endpoints: [ \"http://e1:1\", \"http://e2:1\", \"http://e1:1\" ] }\n"          \
+    "  - { name: b, endpoints: [ \"h2c://e3:1/x\" ] }\n"
+
+#define MODELS                                                                                     \
+    "models:\n"                                                                                    \
+    "  - { name: m, aliases: [ n, o ], pool: a }\n"                                                \
+    "  - { name: k, versions: [ { name: v1, pool: a, weight: 3 }, { name: v2, pool: b, weight: 1," \
+    " model: k-next } ] }\n"
+
+static void models_are_found_by_every_name(void **state)
+{
+    struct fleet *fleet = rig_fleet(TWO_POOLS MODELS, NULL, NULL);
+    const struct model *k = fleet_model(fleet, SLICE("k"));
+
+    (void)state;
+    assert_non_null(fleet_model(fleet, SLICE("m")));
+    assert_ptr_equal(fleet_model(fleet, SLICE("n")), fleet_model(fleet, SLICE("m")));
+    assert_ptr_equal(fleet_model(fleet, SLICE("o")), fleet_model(fleet, SLICE("m")));
+    assert_null(fleet_model(fleet, SLICE("M")));
+    assert_null(fleet_model(fleet, SLICE("v1")));
+    assert_int_equal(k->count, 2);
+    assert_int_equal(k->weight_sum, 4);
+    assert_int_equal(k->versions[1].weight_until, 4);
+    assert_true(slice_eq(k->versions[0].model, SLICE("k")));
+    assert_true(slice_eq(k->versions[1].model, SLICE("k-next")));
+    assert_int_equal(fleet->version_count, 3);
+    assert_int_equal(fleet->pools[0].count, 2); /* one was written twice */
+    assert_true(fleet->inspect);
+    assert_null(fleet->catch_all);
+    fleet_unref(fleet);
+}
+
+static void a_star_takes_what_no_other_model_takes(void **state)
+{
+    struct fleet *fleet = rig_fleet(TWO_POOLS MODELS "  - { name: \"*\", pool: b }\n", NULL, NULL);
+
+    (void)state;
+    assert_string_equal(fleet_model(fleet, SLICE("whatever"))->name, "*");
+    assert_string_equal(fleet_model(fleet, SLICE("n"))->name, "m");
+    assert_int_equal(fleet->catch_all->versions[0].model.len, 0); /* passed on as it is */
+    fleet_unref(fleet);
+}
+
+static bool is_gone(const struct endpoint *endpoint)
+{
+    return atomic_load(&endpoint->state->gone);
+}
+
+static void what_stays_keeps_its_state_and_connections(void **state)
+{
+    struct fleet *before = rig_fleet(TWO_POOLS MODELS, NULL, NULL);
+    struct fleet *after =
+        rig_fleet("pools:\n  - { name: a, endpoints: [ \"http://e2:1\", \"http://e4:1\" ] }\n"
+                  "  - { name: b, keep_alive: 9s, endpoints: [ \"h2c://e3:1/x\" ] }\n" MODELS,
+                  NULL, before);
+    const struct endpoint *e1 = &before->pools[0].endpoints[0];
+    const struct endpoint *e2 = &before->pools[0].endpoints[1], *same = after->pools[0].endpoints;
+
+    (void)state;
+    assert_int_equal(after->number, before->number + 1);
+    assert_ptr_equal(same->state, e2->state);
+    assert_ptr_equal(same->origin, e2->origin);
+    assert_ptr_equal(after->pools[0].state, before->pools[0].state);
+    assert_ptr_equal(after->pools[1].endpoints[0].state, before->pools[1].endpoints[0].state);
+    assert_ptr_not_equal(after->pools[1].endpoints[0].origin,
+                         before->pools[1].endpoints[0].origin); /* it dials otherwise now */
+    fleet_retire(before, after);
+    assert_true(is_gone(e1));
+    assert_false(is_gone(e2));
+    assert_false(is_gone(&after->pools[0].endpoints[1]));
+    fleet_retire(after, before); /* and back */
+    assert_false(is_gone(e1));
+    assert_true(is_gone(&after->pools[0].endpoints[1]));
+    fleet_unref(before);
+    fleet_unref(after);
+}
+
+static void a_fleet_of_the_same_configuration_reads_no_file_again(void **state)
+{
+    char path[] = "/tmp/sluice-key-XXXXXX", text[512];
+    int fd = mkstemp(path);
+    struct fleet *before, *after;
+    struct buf errors;
+
+    (void)state;
+    assert_int_equal(write(fd, "sk-1\r\nrest\n", 11), 11);
+    close(fd);
+    snprintf(text, sizeof(text),
+             "pools: [ { name: a, key_file: %s, tls: { verify: off }, endpoints: [ "
+             "\"https://e1\" ] } ]\nmodels: [ { name: m, pool: a } ]\n",
+             path);
+    before = rig_fleet(text, NULL, NULL);
+    assert_string_equal(before->pools[0].authorization, "Bearer sk-1");
+    unlink(path);
+    buf_init(&errors, SIZE_MAX);
+    after = fleet_new(before->conf, NULL, before, 2, &errors);
+    assert_non_null(after);
+    assert_string_equal(after->pools[0].authorization, "Bearer sk-1");
+    assert_ptr_equal(after->pools[0].endpoints[0].origin, before->pools[0].endpoints[0].origin);
+    fleet_unref(after);
+    buf_release(&errors);
+    fleet_unref(before);
+}
+
+static void a_key_file_that_holds_no_key_is_refused(void **state)
+{
+    static const char *const contents[] = { "", "\n", "  \n", "a\001b\n" };
+
+    (void)state;
+    for (size_t i = 0; i <= ARRAY_LEN(contents); i++) {
+        char path[] = "/tmp/sluice-key-XXXXXX", text[512];
+        int fd = mkstemp(path);
+        struct buf errors;
+        struct conf *conf;
+
+        if (i < ARRAY_LEN(contents))
+            assert_int_equal(write(fd, contents[i], strlen(contents[i])), strlen(contents[i]));
+        else
+            unlink(path);
+        close(fd);
+        buf_init(&errors, SIZE_MAX);
+        snprintf(text, sizeof(text),
+                 "pools: [ { name: a, key_file: %s, endpoints: [ \"http://e1\" ] } ]\n"
+                 "models: [ { name: m, pool: a } ]\n",
+                 path);
+        conf = rig_conf(text, &errors);
+        assert_non_null(conf);
+        if (fleet_new(conf, NULL, NULL, 2, &errors) || buf_is_empty(&errors))
+            fail_msg("key file %zu is taken", i);
+        conf_unref(conf);
+        buf_release(&errors);
+        unlink(path);
+    }
+}
+
+static void a_view_sees_the_newest(void **state)
+{
+    struct snapshot_slot slot;
+    struct fleet_view *view;
+    struct fleet *first = rig_fleet(TWO_POOLS MODELS, NULL, NULL);
+    struct fleet *second = rig_fleet(TWO_POOLS MODELS, NULL, first);
+
+    (void)state;
+    snapshot_slot_init(&slot);
+    view = fleet_view_new(&slot);
+    snapshot_publish(&slot, &first->snapshot);
+    assert_ptr_equal(fleet_view_get(view), first);
+    assert_ptr_equal(fleet_view_get(view), first);
+    snapshot_publish(&slot, &second->snapshot);
+    assert_ptr_equal(fleet_view_get(view), second);
+    fleet_view_free(view);
+    snapshot_slot_release(&slot);
+}
+
+static void what_the_rows_cannot_say_is_complained_about(void **state)
+{
+    static const struct {
+        const char *text, *complaint;
+    } rows[] = {
+        { "pools: [ { name: a, endpoints: [] } ]\nmodels: [ { name: m, pool: a } ]\n",
+          "a pool needs at least one endpoint" },
+        { "pools: [ { name: a, endpoints: [ \"ftp://x\" ] } ]\nmodels: [ { name: m, pool: a } ]\n",
+          "is no URL of an endpoint" },
+        { TWO_POOLS "models: [ { name: m } ]\n", "a model needs either `pool` or `versions`" },
+        { TWO_POOLS "models: [ { name: m, pool: aa } ]\n", "no pool is called `aa`" },
+        { TWO_POOLS "models: [ { name: m, pool: a }, { name: n, aliases: [ m ], pool: a } ]\n",
+          "`m` is taken by the model `m` above" },
+        { TWO_POOLS "models: [ { name: m, versions: [ { name: v, pool: a, weight: 0 } ] } ]\n",
+          "add up to 0" },
+        { TWO_POOLS "models: [ { name: m, pool: a, inspect: off } ]\n", "`inspect: off`" },
+        { "pools: [ { name: a, tls: { certificate: x }, endpoints: [ \"https://x\" ] } ]\n"
+          "models: [ { name: m, pool: a } ]\n",
+          "certificate and key go together" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct buf errors;
+        struct slice said;
+
+        buf_init(&errors, SIZE_MAX);
+        if (rig_conf(rows[i].text, &errors))
+            fail_msg("row %zu is taken", i);
+        said = buf_join(&errors);
+        if (!memmem(said.at, said.len, rows[i].complaint, strlen(rows[i].complaint)) ||
+            !slice_starts(said, SLICE("test.yaml:")))
+            fail_msg("row %zu: %.*s", i, SLICE_ARGS(said));
+        buf_release(&errors);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(models_are_found_by_every_name),
+        cmocka_unit_test(a_star_takes_what_no_other_model_takes),
+        cmocka_unit_test(what_stays_keeps_its_state_and_connections),
+        cmocka_unit_test(a_fleet_of_the_same_configuration_reads_no_file_again),
+        cmocka_unit_test(a_key_file_that_holds_no_key_is_refused),
+        cmocka_unit_test(a_view_sees_the_newest),
+        cmocka_unit_test(what_the_rows_cannot_say_is_complained_about),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
