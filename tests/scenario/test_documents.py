@@ -26,6 +26,8 @@ NAMED_PATH = re.compile(rf"`((?:{FOLDERS})/[A-Za-z0-9_./*-]*)`")
 
 FILES = (".c", ".h", ".def", ".py", ".yaml", ".sh")
 
+JUDGE = ("import json,sys,jsonschema\nschema,documents=json.load(sys.stdin)\n"
+         "print(json.dumps([[e.message for e in jsonschema.Draft202012Validator(schema).iter_errors(d)] for d in documents]))")
 YAML_TO_JSON = "import json,sys,yaml\nprint(json.dumps([d for d in yaml.safe_load_all(sys.stdin)]))"
 
 
@@ -60,13 +62,18 @@ def places(value, place=""):
 
 
 class Documents(Scenario):
-    def yaml(self, text):
-        """Its documents, read by python3-yaml, in Debian's Python."""
-        done = subprocess.run([PYTHON, "-c", YAML_TO_JSON], input=text, capture_output=True, text=True)
-        if "No module named" in done.stderr:
-            self.skipTest("python3-yaml is not installed")
+    def python(self, program, text):
+        """Debian's Python, whose modules the tests may count on, reads a text and prints JSON."""
+        done = subprocess.run([PYTHON, "-c", program], input=text, capture_output=True, text=True)
+        missing = re.search(r"No module named '(\w+)'", done.stderr)
+        if missing:
+            self.skipTest(f"python3-{missing.group(1)} is not installed")
         self.assertEqual(done.returncode, 0, done.stderr)
         return json.loads(done.stdout)
+
+    def yaml(self, text):
+        """Its documents."""
+        return self.python(YAML_TO_JSON, text)
 
     def check(self, text, name="sluice.yaml"):
         path = self.scratch / name
@@ -105,6 +112,11 @@ class Documents(Scenario):
         texts = [part["data"]["sluice.yaml"] for part in manifest if part["kind"] == "ConfigMap"]
         self.assertEqual(len(texts), 1)
         self.check(texts[0])
+
+    def test_the_schema_accepts_what_editors_will_be_shown(self):
+        texts = [whole_sample(), *(path.read_text() for path in (SAMPLE, ROOT / "conf" / "demo.yaml", ROOT / "docker" / "sluice.yaml"))]
+        schema = json.loads(command("schema")[1])
+        self.assertEqual(self.python(JUDGE, json.dumps([schema, [self.yaml(text)[0] for text in texts]])), [[]] * len(texts))
 
     def test_every_path_that_a_document_names_exists(self):
         wrong, seen = [], 0
