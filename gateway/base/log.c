@@ -20,7 +20,7 @@
 /* Lines of one place in one second. */
 #define LOG_LINES_A_SECOND 10
 
-enum log_level log_level = LOG_INFO;
+_Atomic enum log_level log_level = LOG_INFO;
 
 static const char *const log_level_name[] = { "error", "warn ", "info ", "debug" };
 

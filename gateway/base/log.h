@@ -13,6 +13,8 @@
 
 #include "gateway/base/slice.h"
 
+#include <stdatomic.h>
+
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 /* Embedded in whatever can be the subject of a line. */
@@ -21,7 +23,8 @@ struct log_subject {
     void (*print)(const struct log_subject *subject, char *text, size_t size);
 };
 
-extern enum log_level log_level; /* lines above it are not made; set once at start or reload */
+/* Lines above it are not made. Set at start and by a reload, while other threads log. */
+extern _Atomic enum log_level log_level;
 
 struct log_site { /* one a call, for muting */
     _Atomic uint64_t window_s;
@@ -34,7 +37,7 @@ void log_line(enum log_level level, struct log_site *site, const struct log_subj
 #define LOG_AT(level, subject, ...)                                                                \
     do {                                                                                           \
         static struct log_site log_site_here;                                                      \
-        if ((level) <= log_level)                                                                  \
+        if ((level) <= atomic_load_explicit(&log_level, memory_order_relaxed))                     \
             log_line((level), &log_site_here, (subject), __VA_ARGS__);                             \
     } while (0)
 

@@ -29,7 +29,7 @@ struct slot {
 };
 
 static pthread_once_t range_once = PTHREAD_ONCE_INIT;
-static char *range; /* NULL where the system would not reserve it */
+static char *_Atomic range; /* NULL where the system would not reserve it */
 static _Atomic size_t range_used;
 
 static _Thread_local struct slot *warm_slots, *cold_slots;
@@ -41,24 +41,33 @@ static void range_reserve(void)
     void *at = mmap(NULL, RANGE_BYTES, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-    range = at == MAP_FAILED ? NULL : at;
+    atomic_store_explicit(&range, at == MAP_FAILED ? NULL : at, memory_order_relaxed);
 #endif
 }
 
+static char *range_start(void)
+{
+    return atomic_load_explicit(&range, memory_order_relaxed);
+}
+
+/* A thread that does not see the range yet has no block of it either. */
 static bool is_slot(const void *block)
 {
-    return range && (const char *)block >= range && (const char *)block < range + RANGE_BYTES;
+    const char *start = range_start();
+
+    return start && (const char *)block >= start && (const char *)block < start + RANGE_BYTES;
 }
 
 static void *slot_fresh(void)
 {
+    char *start = range_start();
     size_t at;
 
-    if (!range ||
+    if (!start ||
         atomic_load_explicit(&range_used, memory_order_relaxed) > RANGE_BYTES - SLOT_BYTES)
         return NULL;
     at = atomic_fetch_add_explicit(&range_used, SLOT_BYTES, memory_order_relaxed);
-    return at <= RANGE_BYTES - SLOT_BYTES ? range + at : NULL;
+    return at <= RANGE_BYTES - SLOT_BYTES ? start + at : NULL;
 }
 
 static void *slot_take(void)
