@@ -50,6 +50,31 @@ static void forward_trace(struct message *request)
     message_remove(request, FIELD_tracestate);
 }
 
+static bool tells_who(const struct field *field)
+{
+    return field->id == FIELD_x_forwarded_for && field->value.len > 0;
+}
+
+/* Who stood there before, in however many fields, then the peer. */
+static struct slice forwarded_for(const struct message *request, struct slice peer)
+{
+    size_t len = peer.len;
+    char *text, *at;
+
+    for (uint32_t i = 0; i < request->count; i++)
+        if (tells_who(&request->fields[i]))
+            len += request->fields[i].value.len + 2;
+    text = at = arena_alloc(request->arena, len);
+    for (uint32_t i = 0; i < request->count; i++)
+        if (tells_who(&request->fields[i])) {
+            at = mempcpy(at, request->fields[i].value.at, request->fields[i].value.len);
+            at = mempcpy(at, ", ", 2);
+        }
+    if (peer.len > 0)
+        memcpy(at, peer.at, peer.len);
+    return slice_of(text, len);
+}
+
 static const struct reason *on_request(struct filter_call *call)
 {
     struct message *request = call->request;
@@ -58,10 +83,10 @@ static const struct reason *on_request(struct filter_call *call)
     struct slice first = before;
 
     call->client = before.len > 0 ? slice_trim(slice_cut(&first, ',')) : call->address;
-    if (before.len > 0)
-        peer = arena_printf(request->arena, "%.*s, %.*s", SLICE_ARGS(before), SLICE_ARGS(peer));
+    peer = forwarded_for(request, peer);
     message_remove(request, FIELD_x_forwarded_for);
-    message_put(request, FIELD_x_forwarded_for, peer);
+    if (peer.len > 0) /* a peer on a unix socket has no address */
+        message_put(request, FIELD_x_forwarded_for, peer);
     if (!message_find(request, FIELD_x_forwarded_proto))
         message_put(request, FIELD_x_forwarded_proto,
                     call->peer->tls ? SLICE("https") : SLICE("http"));
