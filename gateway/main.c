@@ -19,7 +19,8 @@ static void print_buf(struct buf *buf, FILE *to)
 {
     struct slice text = buf_join(buf);
 
-    fwrite(text.at, 1, text.len, to);
+    if (text.len > 0)
+        fwrite(text.at, 1, text.len, to);
     buf_release(buf);
 }
 

@@ -183,8 +183,12 @@ static const struct directive_set version_set = {
 };
 
 static const struct directive sticky_rows[] = {
-    DIRECTIVE_TEXT(struct sticky_conf, header, "x-session-id",
-                   "Requests with the same value of this header get the same version."),
+    { .key = "header",
+      .type = DIRECTIVE_TYPE_TEXT,
+      .offset = offsetof(struct sticky_conf, header),
+      .default_text = "x-session-id",
+      .format = "header",
+      .help = "Requests with the same value of this header get the same version." },
 };
 
 static const struct directive_set sticky_set = {

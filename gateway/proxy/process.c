@@ -22,8 +22,11 @@ static const struct directive process_rows[] = {
     DIRECTIVE_NUMBER(
         struct process_conf, prefix_seed, "0", 0, 1.8e19,
         "Seed of block keys, to be the same on gateways that share an index; 0: random."),
-    DIRECTIVE_TEXT(struct process_conf, tenant_header, NULL,
-                   "Header in which a trusted peer names the tenant."),
+    { .key = "tenant_header",
+      .type = DIRECTIVE_TYPE_TEXT,
+      .offset = offsetof(struct process_conf, tenant_header),
+      .format = "header",
+      .help = "Header in which a trusted peer names the tenant." },
     { .key = "access_log",
       .type = DIRECTIVE_TYPE_PATH,
       .offset = offsetof(struct process_conf, access_log),

@@ -62,9 +62,16 @@ static const struct directive_set timeouts_set = {
 };
 
 static const struct directive certificate_rows[] = {
-    DIRECTIVE_PATH(struct certificate_conf, certificate,
-                   "PEM file: the certificate and its chain."),
-    DIRECTIVE_PATH(struct certificate_conf, key, "PEM file of its key."),
+    { .key = "certificate",
+      .type = DIRECTIVE_TYPE_PATH,
+      .offset = offsetof(struct certificate_conf, certificate),
+      .required = true,
+      .help = "PEM file: the certificate and its chain." },
+    { .key = "key",
+      .type = DIRECTIVE_TYPE_PATH,
+      .offset = offsetof(struct certificate_conf, key),
+      .required = true,
+      .help = "PEM file of its key." },
 };
 
 static const struct directive_set certificate_set = {
@@ -79,9 +86,16 @@ static const struct directive_set certificate_set = {
 static const char *const unknown_names[] = { "default", "refuse", NULL };
 
 static const struct directive tls_rows[] = {
-    DIRECTIVE_PATH(struct listener_tls_conf, certificate,
-                   "PEM file: the default certificate and its chain."),
-    DIRECTIVE_PATH(struct listener_tls_conf, key, "PEM file of its key."),
+    { .key = "certificate",
+      .type = DIRECTIVE_TYPE_PATH,
+      .offset = offsetof(struct listener_tls_conf, certificate),
+      .required = true,
+      .help = "PEM file: the default certificate and its chain." },
+    { .key = "key",
+      .type = DIRECTIVE_TYPE_PATH,
+      .offset = offsetof(struct listener_tls_conf, key),
+      .required = true,
+      .help = "PEM file of its key." },
     DIRECTIVE_SUBS(struct listener_tls_conf, certificates, &certificate_set,
                    "Further certificates, chosen by SNI."),
     DIRECTIVE_PATH(struct listener_tls_conf, client_ca,
@@ -128,8 +142,6 @@ static void listener_check(struct conf_checker *checker, const void *section)
     for (; at != listener; at++)
         if (at->address && listener->address && strcmp(at->address, listener->address) == 0)
             conf_complain(checker, &listener->address, "a listener of this address stands above");
-    if (listener->tls && (!listener->tls->certificate || !listener->tls->key))
-        conf_complain(checker, listener->tls, "tls needs a certificate and its key");
 }
 
 const struct directive_set listeners_set = {
