@@ -117,8 +117,8 @@ static void types_without_a_usable_boundary_are_refused(void **state)
         "multipart/form-data; boundary=\"b",
         "multipart/form-data; boundary=\"b \"",
         "multipart/form-data; boundary=b@c",
-        "multipart/form-data; "
-        "boundary=0123456789012345678901234567890123456789012345678901234567890123456789x",
+        ("multipart/form-data; "
+         "boundary=0123456789012345678901234567890123456789012345678901234567890123456789x"),
     };
     char text[256];
 
