@@ -37,8 +37,38 @@ static json_t *model_card(const struct model *model, const char *name)
     return card;
 }
 
+/* Longer than any name a model may have. */
+#define NAME_BYTES_MAX 512
+
+static int hex_digit(char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    const char *at = c ? strchr(digits, slice_lower(c)) : NULL;
+
+    return at ? (int)(at - digits) : -1;
+}
+
+/* A name as it stands in a path: clients write '/' as %2F, or as it is. An empty slice: it is none.
+ */
+static struct slice read_name(struct slice text, char ret_name[NAME_BYTES_MAX])
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        int high = text.at[i] == '%' && i + 2 < text.len ? hex_digit(text.at[i + 1]) : -1;
+        int low = high >= 0 ? hex_digit(text.at[i + 2]) : -1;
+
+        if (len == NAME_BYTES_MAX || (text.at[i] == '%' && low < 0))
+            return slice_of(NULL, 0);
+        ret_name[len++] = low < 0 ? text.at[i] : (char)(high * 16 + low);
+        i += low < 0 ? 0 : 2;
+    }
+    return slice_of(ret_name, len);
+}
+
 struct list_walk {
-    struct slice wanted; /* a name; empty: all */
+    bool all;
+    struct slice wanted; /* else: a name */
     json_t *found;       /* array */
     struct map seen;     /* names that are in `found`, borrowed from it */
 };
@@ -47,7 +77,7 @@ static void walk_add(struct list_walk *walk, const char *name, json_t *card)
 {
     const char *kept = json_string_value(json_object_get(card, "id"));
 
-    if ((walk->wanted.len > 0 && !slice_eq(walk->wanted, slice_str(name))) ||
+    if ((!walk->all && !slice_eq(walk->wanted, slice_str(name))) ||
         map_get(&walk->seen, slice_str(name))) {
         json_decref(card);
         return;
@@ -93,7 +123,9 @@ static void print_json(json_t *json, struct buf *out)
 static const struct reason *answer_models(const struct fleet *fleet, struct slice path,
                                           struct buf *out)
 {
-    struct list_walk walk = { .wanted = slice_skip(path, models_path.len + 1),
+    char name[NAME_BYTES_MAX];
+    struct list_walk walk = { .all = path.len <= models_path.len + 1,
+                              .wanted = read_name(slice_skip(path, models_path.len + 1), name),
                               .found = json_array() };
     const struct reason *reason = NULL;
     json_t *all;
@@ -104,7 +136,7 @@ static const struct reason *answer_models(const struct fleet *fleet, struct slic
     if (fleet->catch_all)
         walk_catch_all(&walk, fleet->catch_all);
     all = json_pack("{s:s, s:O}", "object", "list", "data", walk.found);
-    if (walk.wanted.len == 0)
+    if (walk.all)
         print_json(all, out);
     else if (json_array_size(walk.found) > 0)
         print_json(json_array_get(walk.found, 0), out);
