@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
 # Measures sluice beside other proxies with the proxy bench, a folder of its own ($PROXY_BENCH, default: ../shared/bench
 # beside the checkout). Two sluices stand in the same rounds, one worker each, the access line into a file, four
-# endpoints: `sluice` passes bodies unread (inspect: off), `inspected` reads model, stream and usage of each.
+# endpoints: `sluice` passes bodies unread (inspect: off), `inspected` reads model, stream and usage of each. At the end
+# ratios.py prints what each needs in parts of the best peer's.
 #
-#   tests/bench/run.sh                                         everything, about an hour
-#   tests/bench/run.sh --peers haproxy --tests h1,tls --rounds 3
+#   tests/bench/proxies.sh                                         everything, about an hour
+#   tests/bench/proxies.sh --peers haproxy --tests h1,tls --rounds 3
 #
 # Arguments are the bench's own; see its README.md. Nothing else should run on the machine meanwhile.
 set -euo pipefail
-root=$(cd "$(dirname "$0")/../.." && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
 bench=${PROXY_BENCH:-$root/../shared/bench}
 binary=${SLUICE_BUILD:-$root/build}/sluice
-[ -x "$bench/run.sh" ] || { echo "no proxy bench at $bench; name it with PROXY_BENCH" >&2; exit 77; }
+[ -x "$bench/run.sh" ] || { echo "SKIP: no proxy bench at $bench; name its folder with PROXY_BENCH" >&2; exit 77; }
 [ -x "$binary" ] || { echo "build it first: cmake --preset default && cmake --build --preset default" >&2; exit 1; }
 
 scratch=$(mktemp -d)
@@ -40,7 +42,23 @@ configuration() {
 configuration sluice 8300 off
 configuration inspected 8310 on
 
+# The results' folder: --out's, where it is given.
+results=
+previous=
+for argument in "$@"; do
+	case "$previous=$argument" in
+	--out=*) results=$argument ;;
+	*=--out=*) results=${argument#--out=} ;;
+	esac
+	previous=$argument
+done
+if [ -z "$results" ]; then
+	results=$(mktemp -d "${TMPDIR:-/tmp}/sluice-proxies-XXXXXX")
+	set -- --out "$results" "$@"
+fi
+
 "$bench/run.sh" \
 	--add sluice --cmd "$binary run -c $scratch/sluice.yaml" --h1 8300 --h2c 8300 --tls 8301 \
 	--add inspected --cmd "$binary run -c $scratch/inspected.yaml" --h1 8310 --h2c 8310 --tls 8311 \
 	"$@"
+python3 "$here/ratios.py" "$results"
