@@ -16,11 +16,13 @@
 #include <event2/event.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -38,6 +40,7 @@ struct listener {
     listener_accept_fn *accept;
     void *user;
     int fd;
+    int highest;  /* descriptors above it are not for what is accepted here */
     bool starved; /* the last accept found no descriptor: said once until one was got again */
 };
 
@@ -218,6 +221,11 @@ static void listener_on_event(evutil_socket_t fd, short what UNUSED, void *arg)
                 listener_pause(listener, errno);
             return; /* whatever else it was, the next turn tries again if there is more */
         }
+        if (accepted > listener->highest) { /* the kernel gives the lowest that is free */
+            close(accepted);
+            listener_pause(listener, EMFILE);
+            return;
+        }
         listener->starved = false;
         listener->accept(listener->worker, accepted, listener->user);
     }
@@ -234,12 +242,21 @@ struct listener *listener_open(struct worker *worker, int fd, listener_accept_fn
         .accept = accept,
         .user = user,
         .fd = fd,
+        .highest = INT_MAX,
     };
     timer_init(&listener->resume, listener_resume);
     listener->event =
         event_new(worker->base, fd, EV_READ | EV_PERSIST, listener_on_event, listener);
     CHECK(listener->event && event_add(listener->event, NULL) == 0);
     return listener;
+}
+
+void listener_keep_free(struct listener *listener, unsigned percent)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < INT_MAX)
+        listener->highest = (int)(limit.rlim_cur - limit.rlim_cur * percent / 100);
 }
 
 void listener_close(struct listener *listener)

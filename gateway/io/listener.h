@@ -31,6 +31,12 @@ int listener_bind(const char *address);
 /* On the worker's thread. Takes fd. */
 struct listener *listener_open(struct worker *worker, int fd, listener_accept_fn *accept,
                                void *user);
+/*
+ * Leaves so many percent of the process's descriptors to others: every client needs an endpoint's
+ * connection, too, and dials that fail for want of one would look like broken endpoints. A
+ * connection past it is closed, and accepting pauses.
+ */
+void listener_keep_free(struct listener *listener, unsigned percent);
 /* Stops accepting and closes the socket. */
 void listener_close(struct listener *listener);
 

@@ -272,6 +272,10 @@ void server_watch_files(const struct server *server, struct conf_watch *watch)
 
 /* ---- clients ---- */
 
+/* Of the process's descriptors: for endpoints, reloads and logs. Most clients of a crowd are idle.
+ */
+#define DESCRIPTORS_KEPT_PERCENT 25
+
 struct listening { /* an address a worker listens on */
     struct list link;
     struct clients *clients;
@@ -398,6 +402,7 @@ static void clients_listen_one(struct clients *clients, struct server *server, i
     listening->wanted = true;
     list_push(&clients->listening, &listening->link);
     listening->listener = listener_open(clients->worker, fd, on_accept, listening);
+    listener_keep_free(listening->listener, DESCRIPTORS_KEPT_PERCENT);
 }
 
 void clients_listen(struct clients *clients, struct server *const *servers, const int *fds,

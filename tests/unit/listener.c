@@ -165,6 +165,42 @@ static void out_of_descriptors_accepting_pauses_and_recovers(void **state UNUSED
     rig_close(&rig);
 }
 
+static void descriptors_kept_free_are_not_given_to_clients(void **state UNUSED)
+{
+    int fd = listener_bind("127.0.0.1:0"), peers[2], probe;
+    struct sockaddr_in address = address_of(fd);
+    struct rlimit before, tight;
+    struct listener *listener;
+    struct door door;
+    struct rig rig;
+
+    rig_open(&rig);
+    door_init(&door);
+    listener = listener_open(rig.worker, fd, door_accept, &door);
+    for (size_t i = 0; i < 2; i++)
+        peers[i] = connect_to(&address);
+    getrlimit(RLIMIT_NOFILE, &before);
+    probe = dup(fd); /* the first accepted gets this number, the second one more */
+    close(probe);
+    tight = (struct rlimit){ (rlim_t)probe, before.rlim_max };
+    while (tight.rlim_cur - tight.rlim_cur * 25 / 100 < (rlim_t)probe)
+        tight.rlim_cur++;
+    setrlimit(RLIMIT_NOFILE, &tight);
+    listener_keep_free(listener, 25);
+    while (metric_total(METRIC_ID_accept_paused) == 0)
+        assert_true(rig_turns(&rig));
+    assert_int_equal(door.count, 1);
+    probe = dup(fd); /* there is room all the same */
+    assert_true(probe >= 0);
+    close(probe);
+    setrlimit(RLIMIT_NOFILE, &before);
+    listener_close(listener);
+    door_close_all(&door);
+    close(peers[0]);
+    close(peers[1]);
+    rig_close(&rig);
+}
+
 static void a_paused_listener_can_be_closed(void **state UNUSED)
 {
     int fd = listener_bind("127.0.0.1:0"), peer, probe;
@@ -274,6 +310,7 @@ int main(void)
         cmocka_unit_test(accepted_sockets_do_not_block_or_delay_or_survive_an_exec),
         cmocka_unit_test(a_herd_is_accepted_in_portions),
         cmocka_unit_test(out_of_descriptors_accepting_pauses_and_recovers),
+        cmocka_unit_test(descriptors_kept_free_are_not_given_to_clients),
         cmocka_unit_test(a_paused_listener_can_be_closed),
         cmocka_unit_test(two_workers_may_bind_the_same_port),
         cmocka_unit_test(addresses_that_cannot_be_bound_say_why),
