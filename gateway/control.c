@@ -479,8 +479,11 @@ static void on_names_changed(void *user)
     struct buf errors;
     struct fleet *fleet;
 
-    if (!control->fleet)
+    if (!control->fleet) { /* boot waits for this */
+        if (names_are_settled(control->names))
+            worker_stop(control->worker);
         return;
+    }
     buf_init(&errors, 1 << 20);
     fleet = fleet_new(control->conf, control->names, control->fleet, control->thread_count + 1,
                       &errors);
@@ -551,16 +554,27 @@ static void control_drain(struct control *control)
     timer_set(&control->worker->timers, &control->drain_due, now_us + DRAIN_LOOK_US);
 }
 
+/* While boot waits for names there is nothing to drain. */
+static void control_end(struct control *control)
+{
+    if (control->fleet) {
+        control_drain(control);
+        return;
+    }
+    control->draining = true;
+    worker_stop(control->worker);
+}
+
 static void on_signal(void *user)
 {
     struct control *control = user;
     struct signalfd_siginfo info;
 
     while (read(control->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-        if (info.ssi_signo == SIGHUP && !control->draining)
+        if (info.ssi_signo != SIGHUP)
+            control_end(control);
+        else if (control->fleet && !control->draining)
             control_reload(control);
-        else if (info.ssi_signo != SIGHUP)
-            control_drain(control);
     }
 }
 
@@ -719,13 +733,22 @@ static void control_free(struct control *control, bool running)
     free(control->access_path);
 }
 
+/* Pools of "dns:" endpoints begin with addresses; each question has its deadline. */
+static void await_names(struct control *control, const struct conf *conf)
+{
+    names_add(control->names, conf);
+    if (!names_are_settled(control->names))
+        worker_run(control->worker);
+}
+
 static bool boot(struct control *control, struct conf *conf, struct buf *errors)
 {
     snapshot_slot_init(&control->fleet_slot);
     raise_descriptors();
     boot_control(control);
     boot_threads(control);
-    return control_take(control, conf, errors) &&
+    await_names(control, conf);
+    return !control->draining && control_take(control, conf, errors) &&
            admin_open(control, conf, &control->admin, errors);
 }
 
