@@ -192,7 +192,8 @@ class Gateway(Process):
         path = self.scratch / "access.log"
         if not path.exists():
             return []
-        return [json.loads(line) for line in path.read_text().splitlines() if line]
+        whole = path.read_text().rpartition("\n")[0]  # a line may be on its way
+        return [json.loads(line) for line in whole.splitlines() if line]
 
     def reload(self):
         self.signal(signal.SIGHUP)
