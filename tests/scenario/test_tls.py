@@ -302,6 +302,19 @@ class Endpoints(Tls):
         endpoint = self.recorder(tls=context)
         self.assertEqual(self.ask(endpoint, certificate=str(certificate), key=str(key)).status, 200)
 
+    def test_http2_over_tls_is_spoken_where_the_url_says_so(self):
+        certificate, key = self.authority.issue("engine", ["127.0.0.1"])
+        engine = self.engine("--tls-cert", str(certificate), "--tls-key", str(key), "--tokens", "5")
+        gateway = self.in_front_of(f"h2://127.0.0.1:{engine.port}", pool={"tls": {"ca": str(self.authority.certificate)}})
+        for _ in range(3):
+            self.assert_serves(gateway)
+        self.assertEqual(gateway.metrics().total("sluice_endpoint_connections"), 1)
+
+    def test_an_endpoint_that_does_not_speak_http2_is_not_sent_any(self):
+        endpoint = self.endpoint()  # its ALPN knows http/1.1 only
+        self.assert_openai_error(self.ask(f"h2://127.0.0.1:{endpoint.port}"), 502)
+        self.assertEqual(endpoint.requests, [])
+
     def test_a_close_without_close_notify_is_a_truncation(self):
         def script(connection):
             connection.read_request()
