@@ -212,7 +212,7 @@ static const struct conf_section *section_find(const struct conf *conf,
     for (size_t i = 0; i < conf->sections->count; i++)
         if (conf->sections->at[i].set == set)
             return &conf->sections->at[i];
-    check_failed(__FILE__, __LINE__, set->key ? set->key : "a ROOT set that main does not list");
+    check_failed(__FILE__, __LINE__, set->key ? set->key : "a ROOT set that was not loaded");
 }
 
 const void *conf_section(const struct conf *conf, const struct directive_set *set)

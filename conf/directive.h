@@ -6,18 +6,17 @@
  *
  *     struct admin_conf { char *address; };
  *     static const struct directive admin_rows[] = {
- *         DIRECTIVE_TEXT(struct admin_conf, address, NULL, "Where /metrics and the like are
- * served."),
+ *         DIRECTIVE_TEXT(struct admin_conf, address, NULL, "Where /metrics is served."),
  *     };
  *     const struct directive_set admin_set = {
  *         .key = "admin", .shape = DIRECTIVE_OBJECT, .help = "...", .rows = admin_rows,
  *         .count = ARRAY_LEN(admin_rows), .size = sizeof(struct admin_conf) };
  *
- * main.c lists all sets in one array; conf knows none by name. A module reaches its part by
- * conf_section(conf, &admin_set). Values are parsed here and nowhere else: numbers, parts ("0.2",
- * "20%"), sizes ("64 KB" = 64000, "1MiB" = 1048576), durations ("500ms", "5s", "1m30s", "1h",
- * "7d"), booleans (on, off, true, false), words out of a list. Quotes never change what a value
- * means.
+ * gateway/control.c lists all sets in one array; conf knows none by name. A module reaches its
+ * part by conf_section(conf, &admin_set). Values are parsed here and nowhere else: numbers, parts
+ * ("0.2", "20%"), sizes ("64 KB" = 64000, "1MiB" = 1048576), durations ("500ms", "5s", "1m30s",
+ * "1h", "7d"), booleans (on, off, true, false), words out of a list. Quotes never change what a
+ * value means.
  */
 #ifndef SLUICE_CONF_DIRECTIVE_H
 #define SLUICE_CONF_DIRECTIVE_H
@@ -159,7 +158,8 @@ const char *directive_type_name(enum directive_type type);
 /*
  * Reads one value as a user writes it. BOOL to WORD are stored into the field; TEXT, PATH and TEXTS
  * are only looked at (the text itself; an item of the list). On failure the field is untouched and
- * ret_complaint has a sentence that begins with the value: "`5 x` is not a duration: ...".
+ * ret_complaint has a sentence that begins with the value: "`5 x` is no value of `idle`, which
+ * takes a duration like ...".
  */
 #define DIRECTIVE_COMPLAINT_SIZE 512
 bool directive_read(const struct directive *row, struct slice text, void *field,

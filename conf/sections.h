@@ -1,9 +1,9 @@
 /*
  * What conf's own files know of a configuration: its sections, as the rows describe them.
  *
- * Every set has one section, in the order main lists them. All values lie in one arena. An OBJECT
- * or LIST section is also described by a row of its own (`top`), so that whoever walks rows (fill,
- * print, diff, schema) meets a section as one more field.
+ * Every set has one section, in the order of the list it was loaded with. All values lie in one
+ * arena. An OBJECT or LIST section is also described by a row of its own (`top`), so that whoever
+ * walks rows (fill, print, diff, schema) meets a section as one more field.
  */
 #ifndef SLUICE_CONF_SECTIONS_H
 #define SLUICE_CONF_SECTIONS_H

@@ -10,16 +10,16 @@
  *      grants no window). Whoever takes bytes out of `in` calls stream_took() afterwards.
  *   3. The body is complete: in_ended is set (trailers, if any, in in_trailers), on_event.
  *   4. The owner answers: stream_send_head(), bytes moved into stream->out, stream_send(), and at
- *      the end stream_send_end(). The codec drains `out` as the peer takes it and calls on_event
- * when it has become less full (out below STREAM_OUT_LOW after it was above).
+ *      the end stream_send_end(). The codec drains `out` as the peer takes it, and calls on_event
+ *      when it has become less full (below STREAM_OUT_LOW after it was above).
  *   5. The stream is over for the codec: closed is set, with why in `reason` (reason_done when both
  *      halves ended properly), on_event, once. Nothing is called afterwards.
  *   6. The owner calls stream_release() when it wants no more of it: before `closed` that is an
  *      abort (use stream_reset to say why first), after it frees the object. The pointer is gone.
  *
  * Engine's side (codec = client): the owner gets a stream from the conn by conn_open(),
- * fills stream->out and calls stream_send_head() with the request; then `answer` appears (in
- * on_event), interim 1xx answers never show, then in/in_ended as above.
+ * fills stream->out and calls stream_send_head() with the request; then the answer appears in
+ * stream->head (with on_event), interim 1xx answers never show, then in/in_ended as above.
  *
  * Rules. on_event may note what happened and wake somebody; it must not call any stream_ function,
  * nor free anything. The stream_ functions are called from wake-ups (worker phases), never from a

@@ -3,9 +3,10 @@
  * tried, and whether once more, is decided above.
  *
  *   attempt_start --> waiting for a connection --> open: `stream` is set, the request is on its way
- *          \                    |                     |
- *           \--------------> over: `reason` is set (reason_done when answer and body ended
- * properly)
+ *         |                     |                       |
+ *         +---------------------+-----------------------+--> over: `reason` is set
+ *
+ * The reason is reason_done when answer and body ended properly.
  *
  * A reused connection that dies before any byte of the answer is replaced by a fresh one, once,
  * without anybody noticing: the engine closed it while it was idle, the request was never looked

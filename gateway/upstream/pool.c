@@ -1,8 +1,9 @@
 /*
  * Pools of connections. A connection is on one list at a time, and the list is its state:
  *
- *   dialling --open--> with room (h1: idle) --stream taken, none left--> full --stream over--> with
- * room
+ *   dialling --open--> with room (h1: idle) --stream taken, none left--> full
+ *                          ^                                              |
+ *                          +-----------------stream over------------------+
  *
  * Only link_set moves a link between them. Dials are as many as there are waiters that no dial
  * under way will serve (h1), or one at a time (h2).
