@@ -2,10 +2,8 @@
  * The chunked coding, read strictly: sizes of 1 to 16 hex digits, CRLF and nothing else as line
  * end, extensions bounded over the whole body and dropped.
  *
- *   SIZE --digit--> SIZE   EXTENSION --CR--> SIZE_LF --LF--> DATA --all of it--> DATA_CR -->
- * DATA_LF --> SIZE
- *     \--';'--> EXTENSION  SIZE --CR--> SIZE_LF              \--size 0--> ENDED: the trailers
- * follow
+ *   SIZE --CR--> SIZE_LF --LF--> DATA --all of it--> DATA_CR --CR--> DATA_LF --LF--> SIZE
+ *     \--';'--> EXTENSION --CR--> SIZE_LF --LF, the size was 0--> ENDED: the trailers follow
  *
  * (RFC 9112, 7.1; security: H1-07 to H1-09)
  */

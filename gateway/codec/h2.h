@@ -5,10 +5,11 @@
  * receive are called in h2_on_bytes and h2_fill only, never from a callback. Bodies go from
  * stream->out to conn->out by moving pieces; the library only frames them.
  *
- *   h2_stream:  made --head complete--> on_stream (server) / head set (client) --both halves over,
- *   or reset--> closed --owner's release--> freed. A server's stream that never got an owner
- *   (refused, or reset inside its head) is freed by the codec: at the end of h2_on_bytes or
- * h2_fill.
+ *   h2_stream: made --head complete--> on_stream (server), head set (client)
+ *                   --both halves over, or reset--> closed --owner's release--> freed
+ *
+ * A server's stream that never got an owner (refused, or reset inside its head) is freed by the
+ * codec: at the end of h2_on_bytes or h2_fill.
  */
 #ifndef SLUICE_CODEC_H2_H
 #define SLUICE_CODEC_H2_H
