@@ -14,9 +14,8 @@ struct admin;
 
 extern const struct directive_set admin_set;
 
-/* Opens it where the configuration has one; else *ret_admin only serves collectors. False and a
- * complaint when the address cannot be had. The address is read once: changing it needs a restart.
- */
+/* Opens it where the configuration has one; else *ret_admin does nothing. False and a complaint
+ * when the address cannot be had. The address is read once: changing it needs a restart. */
 bool admin_open(struct control *control, struct conf *conf, struct admin **ret_admin,
                 struct buf *errors);
 void admin_free(struct admin *admin); /* NULL is fine */

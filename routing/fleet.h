@@ -120,9 +120,8 @@ struct fleet {
 struct names;
 
 /*
- * Builds one; `before` (may be NULL) lends the states of what stays, and marks what is left out as
- * gone once `after` is published (fleet_retire). NULL and complaints in `errors` when a file cannot
- * be read or a URL is wrong.
+ * Builds one; `before` (may be NULL) lends the states of what stays. NULL and complaints in
+ * `errors` when a file cannot be read.
  */
 struct fleet *fleet_new(struct conf *conf, const struct names *names, const struct fleet *before,
                         unsigned workers, struct buf *errors) MUST_USE;

@@ -1,5 +1,5 @@
 /*
- * What routing decided for an exchange, and from what: the access line and /exchanges print it.
+ * What routing decided for an exchange, and from what: the access line prints it.
  *
  * Filled by routing when an attempt's endpoint is chosen; kept in the exchange. Names are static or
  * live as long as the exchange.
@@ -13,7 +13,7 @@
 #define CHOICE_SCREENS_MAX 8
 
 struct choice_screen {
-    const char *name; /* the screen's row */
+    const char *name; /* the screen's: "health" */
     uint32_t dropped; /* endpoints it took out */
 };
 

@@ -1,8 +1,8 @@
 /*
  * The compiler's helpers and the assertion of this program.
  *
- * GNU extensions enter the code here and nowhere else. CHECK is for the program being wrong, never
- * for what the outside sends (STYLE.md, section 5).
+ * GNU attributes enter the code here, vectors in bytes16.h. CHECK is for the program being wrong,
+ * never for what the outside sends (STYLE.md, section 5).
  */
 #ifndef SLUICE_BASE_CHECK_H
 #define SLUICE_BASE_CHECK_H
@@ -32,7 +32,7 @@ void check_failed(const char *file, int line, const char *what) NO_RETURN;
 
 /*
  * An object that crosses a `void *` starts its life with MAGIC_SET and is taken back with CAST,
- * which aborts when the pointer leads to anything else. `type##_MAGIC` must be defined.
+ * which aborts when the pointer leads to anything else. Both take the type's number.
  */
 #define MAGIC_SET(obj, number) ((obj)->magic = (number))
 #define CAST(type, ptr, number)                                                                    \

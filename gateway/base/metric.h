@@ -62,7 +62,7 @@ void metric_series_merge(struct metric_series *series, const uint32_t *counts, d
  * Gauges and counters whose value lives elsewhere (an endpoint's state, a queue's length):
  * `collect` is called by metric_print, on its thread, and prints through metric_sample; it may call
  * nothing else of this header. Samples of the same labels are added up, and to what the shards
- * have. Registered once per module.
+ * have. Registered once per module, for ever: `user` must live as long as anybody prints.
  */
 struct metric_writer;
 typedef void metric_collect_fn(struct metric_writer *writer, void *user);
@@ -73,7 +73,7 @@ void metric_sample(struct metric_writer *writer, enum metric_id id,
 /* Prometheus text format 0.0.4, all rows, all shards summed. Any thread; the shards go on. */
 void metric_print(struct buf *out);
 
-/* The sum over shards and series of a counter or gauge row: for tests and /fleet. */
+/* The sum over shards and series of a counter or gauge row: for the drain, and for tests. */
 int64_t metric_total(enum metric_id id);
 
 #endif

@@ -32,7 +32,8 @@ struct transport_events {
     void (*on_ready)(struct transport *transport, unsigned ready);
     /*
      * Opening failed: dial_failed, dial_timeout, endpoint_tls (its certificate was refused) towards
-     * an endpoint, tls_failed, tls_timeout towards a client. Nothing follows; transport_close is
+     * an endpoint, tls_failed, tls_timeout towards a client, overloaded (no more sockets can be
+     * watched) towards either. Nothing follows; transport_close is
      * still the owner's.
      */
     void (*on_failed)(struct transport *transport, const struct reason *reason);
@@ -107,7 +108,7 @@ void transport_was_reset(struct transport *transport);
 /* Once, also after on_failed. No callback afterwards; the struct may be freed at WORKER_FREE. */
 void transport_close(struct transport *transport, enum transport_close how);
 
-/* After on_open. Whether ALPN chose h2; whether ALPN chose anything. False on cleartext. */
+/* After on_open. Whether ALPN chose h2; whether there is TLS at all. False on cleartext. */
 bool transport_is_h2(const struct transport *transport);
 bool transport_is_tls(const struct transport *transport);
 /* The SNI name of the client, or an empty slice. Lives as long as the transport. */

@@ -49,7 +49,7 @@ struct worker {
     struct mailbox *mailbox;      /* from other threads */
     struct resolver *resolver;    /* io/resolve, made with the worker */
 
-    /* Typed slots, filled by main before the thread starts; owned by their modules. */
+    /* Typed slots, filled by gateway/control before the thread starts; of their modules. */
     struct fleet_view *fleet_view; /* routing/fleet: the current fleet as this worker sees it */
     struct upstream *upstream;     /* upstream/pool: connections towards endpoints */
     struct exchanges *exchanges;   /* proxy/exchange: this worker's live exchanges */
@@ -57,7 +57,7 @@ struct worker {
     struct control *control;       /* gateway/control: the control thread's worker only */
 
     /* io's own */
-    struct resets *resets;       /* watches dialled sockets (io/resets) */
+    struct resets *resets;       /* watches sockets for resets (io/resets) */
     struct list lingering;       /* sockets that outlive their transport (io/linger) */
     uint64_t handshake_spent_us; /* on TLS handshakes in this turn; io/transport bounds it */
 

@@ -1,5 +1,5 @@
 /*
- * A small GET of the gateway's own (a probe, later a metrics page): its own attempt, bounded
+ * A small GET of the gateway's own (a probe, an engine's list of models): its own attempt, bounded
  * answer, deadline.
  *
  * One thread: the worker's, usually control.
