@@ -42,6 +42,7 @@ struct admin {
     struct listener *listener;
     struct list conns;    /* admin_conn->link */
     struct list requests; /* admin_request->link */
+    uint64_t started_wall_us;
 };
 
 struct admin_conn {
@@ -105,6 +106,8 @@ static void collect(struct metric_writer *writer, void *user)
 
     metric_sample(writer, METRIC_ID_buffered_bytes, NULL, (double)buf_process_bytes());
     metric_sample(writer, METRIC_ID_build_info, &version, 1);
+    metric_sample(writer, METRIC_ID_start_time, NULL,
+                  (double)admin->started_wall_us / CLOCK_US_PER_S);
     metric_sample(writer, METRIC_ID_config_generation, NULL,
                   (double)control_conf(admin->control)->generation);
     for (size_t i = 0; i < fleet->pool_count; i++)
@@ -401,6 +404,7 @@ bool admin_open(struct control *control, struct conf *conf, struct admin **ret_a
 
     *ret_admin = admin;
     admin->control = control;
+    admin->started_wall_us = clock_wall_us();
     list_init(&admin->conns);
     list_init(&admin->requests);
     if (!settings->address)

@@ -1,6 +1,7 @@
 """Gateway and routing rows of the security inventory: G-01 to G-05, G-07, G-10, G-11, G-13."""
 import json
 import threading
+import time
 import unittest
 
 from lib import config
@@ -234,6 +235,11 @@ class Admin(Scenario):
                 self.assertEqual(status, 200, text)
                 if kind:
                     self.assertIsInstance(json.loads(text), kind)
+
+    def test_the_metrics_say_when_the_process_started(self):
+        before = time.time()
+        gateway = self.in_front_of(self.recorder())
+        self.assertTrue(before - 1 <= gateway.metrics().total("sluice_start_time_seconds") <= time.time())
 
     def test_the_configuration_shown_has_no_secret(self):
         (self.scratch / "engine.key").write_text("sk-very-secret\n")
