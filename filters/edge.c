@@ -32,21 +32,17 @@ static const struct reason *check_once(struct filter_call *call)
     return NULL;
 }
 
-static void drop_underscored(struct message *request)
+static bool is_underscored(const struct field *field, const void *what)
 {
-    uint32_t kept = 0;
-
-    for (uint32_t i = 0; i < request->count; i++)
-        if (slice_find(request->fields[i].name, '_') == request->fields[i].name.len)
-            request->fields[kept++] = request->fields[i];
-    request->count = kept;
+    (void)what;
+    return slice_find(field->name, '_') < field->name.len;
 }
 
 static const struct reason *on_request(struct filter_call *call)
 {
     struct message *request = call->request;
 
-    drop_underscored(request);
+    message_remove_where(request, is_underscored, NULL);
     if (!call->peer->trusted)
         message_remove_flagged(request, FIELD_FLAG_EDGE);
     call->class_name = message_value(request, FIELD_x_sluice_class);

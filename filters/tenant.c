@@ -17,14 +17,9 @@ static const struct field *find_tenant(const struct message *request, struct sli
     return NULL;
 }
 
-static void drop_tenant(struct message *request, struct slice name)
+static bool has_name(const struct field *field, const void *name)
 {
-    uint32_t kept = 0;
-
-    for (uint32_t i = 0; i < request->count; i++)
-        if (!slice_eq(request->fields[i].name, name))
-            request->fields[kept++] = request->fields[i];
-    request->count = kept;
+    return slice_eq(field->name, *(const struct slice *)name);
 }
 
 static const struct reason *on_request(struct filter_call *call)
@@ -35,7 +30,7 @@ static const struct reason *on_request(struct filter_call *call)
     struct slice credential = message_value(request, FIELD_authorization);
 
     if (field && !call->peer->trusted) {
-        drop_tenant(request, name);
+        message_remove_where(request, has_name, &name);
         field = NULL;
     }
     if (field) {

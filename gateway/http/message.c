@@ -151,19 +151,7 @@ struct slice message_value(const struct message *message, enum field_id id)
     return field ? field->value : slice_of("", 0);
 }
 
-static bool field_has_id(const struct field *field, unsigned id)
-{
-    return field->id == id;
-}
-
-static bool field_has_flag(const struct field *field, unsigned flags)
-{
-    return field->flags & flags;
-}
-
-/* Keeps the fields for which `goes` is false, in their order. */
-static void message_remove_where(struct message *message,
-                                 bool (*goes)(const struct field *, unsigned), unsigned what)
+void message_remove_where(struct message *message, message_goes_fn *goes, const void *what)
 {
     uint32_t kept = 0;
 
@@ -178,14 +166,24 @@ static void message_remove_where(struct message *message,
     message->count = kept;
 }
 
+static bool field_has_id(const struct field *field, const void *id)
+{
+    return field->id == *(const enum field_id *)id;
+}
+
+static bool field_has_flag(const struct field *field, const void *flags)
+{
+    return field->flags & *(const unsigned *)flags;
+}
+
 void message_remove(struct message *message, enum field_id id)
 {
-    message_remove_where(message, field_has_id, id);
+    message_remove_where(message, field_has_id, &id);
 }
 
 void message_remove_flagged(struct message *message, unsigned flags)
 {
-    message_remove_where(message, field_has_flag, flags);
+    message_remove_where(message, field_has_flag, &flags);
 }
 
 /* The known field a Connection member names, in whatever case. */

@@ -99,6 +99,11 @@ struct slice message_value(const struct message *message, enum field_id id);
 void message_remove(struct message *message, enum field_id id);
 /* Removes every field any of whose flags is in `flags`. */
 void message_remove_flagged(struct message *message, unsigned flags);
+/* Removes every field for which `goes` says so; `what` is the caller's. The others keep their
+ * order.
+ */
+typedef bool message_goes_fn(const struct field *field, const void *what);
+void message_remove_where(struct message *message, message_goes_fn *goes, const void *what);
 
 /*
  * Marks what the Connection field nominates as HOP. Fields that are FRAME, EDGE or `authorization`

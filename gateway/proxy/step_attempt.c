@@ -8,8 +8,10 @@
 #include <stdlib.h>
 
 /* Fields the endpoint gets from us, or not at all. */
-static bool is_replaced(const struct exchange *x, const struct field *field)
+static bool is_replaced(const struct field *field, const void *what)
 {
+    const struct exchange *x = what;
+
     switch (field->id) {
     case FIELD_accept_encoding: /* what is read must come readable (J-09) */
         return x->inspected;
@@ -32,12 +34,8 @@ static void edit_fields(struct exchange *x)
 {
     struct message *request = x->client->head;
     const char *authorization = x->version->pool->authorization;
-    uint32_t kept = 0;
 
-    for (uint32_t i = 0; i < request->count; i++)
-        if (!is_replaced(x, &request->fields[i]))
-            request->fields[kept++] = request->fields[i];
-    request->count = kept;
+    message_remove_where(request, is_replaced, x);
     if (authorization)
         message_put(request, FIELD_authorization, slice_str(authorization));
 }

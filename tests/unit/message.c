@@ -236,6 +236,25 @@ static void removing_by_flag_takes_the_edge_or_the_hop(void **state)
     assert_true(slice_eq(message.fields[0].name, SLICE("accept")));
 }
 
+static bool has_value(const struct field *field, const void *value)
+{
+    return slice_eq(field->value, slice_str(value));
+}
+
+static void removing_by_the_callers_word_gives_their_bytes_back(void **state)
+{
+    (void)state;
+    assert_null(add("x-a", "go"));
+    assert_null(add("x-b", "stay"));
+    assert_null(add("accept", "go"));
+    assert_null(add("x-c", "stay, too"));
+    message_remove_where(&message, has_value, "go");
+    assert_int_equal(message.count, 2);
+    assert_true(slice_eq(message.fields[0].name, SLICE("x-b")));
+    assert_true(slice_eq(message.fields[1].name, SLICE("x-c")));
+    assert_int_equal(message.bytes, 3 + 4 + 32 + 3 + 9 + 32);
+}
+
 static void our_own_fields_go_in_and_are_found(void **state)
 {
     (void)state;
@@ -441,6 +460,7 @@ int main(void)
         TEST(once_fields_are_refused_the_second_time),
         TEST(fields_keep_their_order_when_some_are_removed),
         TEST(removing_by_flag_takes_the_edge_or_the_hop),
+        TEST(removing_by_the_callers_word_gives_their_bytes_back),
         TEST(our_own_fields_go_in_and_are_found),
         TEST(connection_marks_what_it_names),
         TEST(connection_may_not_name_what_framing_and_identity_need),
