@@ -14,7 +14,6 @@
 
 struct resets {
     struct watch *watch;
-    struct worker *worker;
     int epoll_fd;
 };
 
@@ -24,7 +23,6 @@ static void on_readable(void *user)
     struct epoll_event events[RESETS_A_CALL];
     int n = epoll_wait(resets->epoll_fd, events, RESETS_A_CALL, 0);
 
-    worker_awake(resets->worker);
     for (int i = 0; i < n; i++)
         transport_was_reset(events[i].data.ptr);
 }
@@ -33,7 +31,6 @@ struct resets *resets_new(struct worker *worker)
 {
     struct resets *resets = xcalloc(1, sizeof(*resets));
 
-    resets->worker = worker;
     resets->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     CHECK(resets->epoll_fd >= 0);
     resets->watch = watch_new(worker, resets->epoll_fd, on_readable, resets);

@@ -7,17 +7,17 @@
 #include <stdlib.h>
 
 struct watch {
+    struct worker *worker;
     struct event *event;
     void (*on_readable)(void *user);
     void *user;
 };
 
-static void on_event(evutil_socket_t fd, short what, void *user)
+static void on_event(evutil_socket_t fd UNUSED, short what UNUSED, void *user)
 {
     struct watch *watch = user;
 
-    (void)fd;
-    (void)what;
+    worker_awake(watch->worker);
     watch->on_readable(watch->user);
 }
 
@@ -25,6 +25,7 @@ struct watch *watch_new(struct worker *worker, int fd, void (*on_readable)(void 
 {
     struct watch *watch = xcalloc(1, sizeof(*watch));
 
+    watch->worker = worker;
     watch->on_readable = on_readable;
     watch->user = user;
     watch->event = event_new(worker->base, fd, EV_READ | EV_PERSIST, on_event, watch);
