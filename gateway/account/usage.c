@@ -66,7 +66,6 @@ static void note(struct usage_reader *reader, const struct answer_facts *facts,
     step->finish |= facts->finish;
     step->error |= facts->error;
     step->terminal |= facts->terminal;
-    reader->content_events += facts->content;
     reader->content_begun |= facts->content;
     reader->finish_seen |= facts->finish;
     reader->error_seen |= facts->error;

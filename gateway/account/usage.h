@@ -55,12 +55,11 @@ struct usage_reader {
     bool removed_last;   /* strip: the last event was taken out, and so is an LF that completes its
                             CRLF */
     bool line_oversized; /* FORM_LINES: the line at hand is passed over */
-    bool content_begun;  /* these five: since the beginning */
+    bool content_begun;  /* these four: since the beginning */
     bool finish_seen;
     bool error_seen;
     bool terminal_seen;
-    uint32_t content_events; /* what is known of the completion while no usage came */
-    uint64_t sequence;       /* for dialect->stream_error */
+    uint64_t sequence; /* for dialect->stream_error */
     struct answer_usage usage;
     union {
         struct sse sse;   /* FORM_SSE */

@@ -57,7 +57,6 @@ struct conn_events {
 
 struct conn_type {
     const char *name; /* "h1", "h2" */
-    bool server;
     void (*open)(struct conn *conn);
     /* Parses; sets *ret_used. What is not used comes again, in front of what arrives next. A
      * reason: fatal for the conn (a final answer may have been put into conn->out before). */

@@ -232,7 +232,6 @@ static struct stream *h1_client_open_stream(struct conn *conn, struct arena *are
 
 const struct conn_type conn_h1_client = {
     .name = "h1",
-    .server = false,
     .open = h1_client_open,
     .on_bytes = h1_client_on_bytes,
     .on_end = h1_client_on_end,

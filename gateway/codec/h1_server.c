@@ -394,7 +394,6 @@ static const struct stream_type h1_server_stream = {
 
 const struct conn_type conn_h1_server = {
     .name = "h1",
-    .server = true,
     .open = h1_server_open,
     .on_bytes = h1_server_on_bytes,
     .on_end = h1_server_on_end,

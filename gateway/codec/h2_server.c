@@ -326,7 +326,6 @@ static void server_drain(struct conn *conn)
 
 const struct conn_type conn_h2_server = {
     .name = "h2",
-    .server = true,
     .open = server_open,
     .on_bytes = h2_on_bytes,
     .on_end = server_end,

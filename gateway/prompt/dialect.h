@@ -60,7 +60,6 @@ struct dialect_type {
                      */
     bool streams;   /* `stream` asks for a streamed answer */
     bool streams_unasked;    /* ... and is on when left out */
-    bool ndjson;             /* streams are lines of JSON, not SSE */
     bool include_usage;      /* takes stream_options.include_usage */
     const char *error_media; /* content type of `error` */
 

@@ -89,7 +89,6 @@ const struct dialect_type dialect_ollama = {
     .any_media = true,
     .streams = true,
     .streams_unasked = true,
-    .ndjson = true,
     .error_media = "application/json",
     .error = error,
     .stream_error = stream_error,

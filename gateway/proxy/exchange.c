@@ -220,7 +220,6 @@ void exchange_start(struct client *client, struct stream *stream)
     timer_init(&x->deadline, exchange_on_deadline);
     list_init(&x->room_link);
     list_push(&exchanges->active, &x->link);
-    exchanges->count++;
     metric_add(worker->metrics, METRIC_ID_exchanges_started, 1);
     metric_add(worker->metrics, METRIC_ID_exchanges_active, 1);
     stream->events = &exchange_client_events;

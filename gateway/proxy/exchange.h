@@ -112,7 +112,6 @@ struct exchange {
 struct exchanges {
     struct worker *worker;
     struct list active;
-    size_t count;
     struct tally *tally;
     struct room room;
     uint64_t random; /* state of a generator (splitmix64), not for secrets */

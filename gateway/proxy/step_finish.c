@@ -85,7 +85,6 @@ static const struct step *run(struct exchange *x)
         write_access_line(x);
     defer_cancel(&x->wake);
     list_remove(&x->link);
-    exchanges->count--;
     usage_reader_release(&x->reader);
     fleet_unref(x->fleet);
     stream_release(x->client); /* x lay in its arena */

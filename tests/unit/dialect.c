@@ -83,7 +83,7 @@ static void rows_are_whole(void **state)
         assert_non_null(d->stream_error);
         assert_non_null(d->classify);
         assert_string_equal(d->error_media, "application/json");
-        assert_true(d->streams || !(d->include_usage || d->ndjson || d->streams_unasked));
+        assert_true(d->streams || !(d->include_usage || d->streams_unasked));
     }
     assert_null(dialect_named(SLICE("nothing")));
 }
