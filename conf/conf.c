@@ -222,11 +222,6 @@ const void *conf_section(const struct conf *conf, const struct directive_set *se
     return set->shape == DIRECTIVE_LIST ? (const void *)&section->list : section->object;
 }
 
-bool conf_has(const struct conf *conf, const struct directive_set *set)
-{
-    return section_find(conf, set)->present;
-}
-
 void conf_complain(struct conf_checker *checker, const void *field, const char *format, ...)
 {
     char text[DIRECTIVE_COMPLAINT_SIZE];

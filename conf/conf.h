@@ -35,10 +35,9 @@ void conf_unref(struct conf *conf);
 
 /*
  * The section of a set: pointer to the set's struct (ROOT, OBJECT: with defaults when the key is
- * left out), or to a struct conf_list (LIST). conf_has tells whether the key is there.
+ * left out), or to a struct conf_list (LIST).
  */
 const void *conf_section(const struct conf *conf, const struct directive_set *set);
-bool conf_has(const struct conf *conf, const struct directive_set *set);
 
 /*
  * In a set's check: complains about the value of the field at `field` (its address inside the

@@ -21,12 +21,3 @@ const struct reason *const reason_all[] = {
 };
 
 const size_t reason_count = ARRAY_LEN(reason_all);
-
-size_t reason_index(const struct reason *reason)
-{
-    for (size_t i = 0; i < reason_count; i++)
-        if (reason_all[i] == reason)
-            return i;
-    CHECK(!"a reason outside reason.def");
-    return 0;
-}

@@ -32,9 +32,8 @@ struct reason {
 #include "gateway/base/reason.def"
 #undef REASON
 
-/* Every reason, in the order of reason.def; reason_index is the place of one of them. */
+/* Every reason, in the order of reason.def. */
 extern const struct reason *const reason_all[];
 extern const size_t reason_count;
-size_t reason_index(const struct reason *reason);
 
 #endif

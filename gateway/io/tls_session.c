@@ -316,8 +316,3 @@ bool tls_session_may_h2(const struct tls_session *session)
     return SSL_CIPHER_is_aead(cipher) &&
            (exchange == NID_kx_any || exchange == NID_kx_ecdhe || exchange == NID_kx_dhe);
 }
-
-struct slice tls_session_server_name(const struct tls_session *session)
-{
-    return slice_str(SSL_get_servername(session->ssl, TLSEXT_NAMETYPE_host_name));
-}

@@ -74,6 +74,5 @@ static inline bool tls_session_has_kept(const struct tls_session *session)
 const char *tls_session_verify_error(const struct tls_session *session);
 bool tls_session_is_h2(const struct tls_session *session);
 bool tls_session_may_h2(const struct tls_session *session);
-struct slice tls_session_server_name(const struct tls_session *session);
 
 #endif

@@ -542,11 +542,6 @@ bool transport_may_h2(const struct transport *transport)
     return transport->tls && tls_session_may_h2(transport->tls);
 }
 
-struct slice transport_server_name(const struct transport *transport)
-{
-    return transport->tls ? tls_session_server_name(transport->tls) : slice_of(NULL, 0);
-}
-
 struct slice transport_peer(const struct transport *transport, char ret_text[TRANSPORT_PEER_SIZE])
 {
     union resolve_address address;

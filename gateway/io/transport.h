@@ -111,8 +111,6 @@ void transport_close(struct transport *transport, enum transport_close how);
 /* After on_open. Whether ALPN chose h2; whether there is TLS at all. False on cleartext. */
 bool transport_is_h2(const struct transport *transport);
 bool transport_is_tls(const struct transport *transport);
-/* The SNI name of the client, or an empty slice. Lives as long as the transport. */
-struct slice transport_server_name(const struct transport *transport);
 /* Whether the TLS version and cipher are allowed for HTTP/2 (RFC 9113, 9.2). */
 bool transport_may_h2(const struct transport *transport);
 

@@ -56,7 +56,6 @@ void json_open(struct json_reader *r, struct slice text, const struct json_limit
     const char *begin = text.at ? text.at : nothing;
 
     *r = (struct json_reader){
-        .begin = begin,
         .at = begin,
         .end = begin + text.len,
         .members_left = limits ? limits->members : UINT64_MAX,
@@ -272,11 +271,6 @@ const struct reason *json_close(struct json_reader *r)
     if (r->fresh || r->depth > 0 || r->at < r->end)
         fail(r, &reason_bad_json);
     return r->reason;
-}
-
-size_t json_offset(const struct json_reader *r)
-{
-    return (size_t)(r->at - r->begin);
 }
 
 const struct reason *json_check(struct slice text, const struct json_limits *limits)

@@ -57,7 +57,7 @@ struct json_limits {
 };
 
 struct json_reader {
-    const char *begin, *at, *end;
+    const char *at, *end;
     const struct reason *reason; /* the first error; NULL: none so far */
     uint64_t members_left;
     uint32_t depth, depth_limit;
@@ -83,8 +83,6 @@ bool json_next(struct json_reader *reader, struct json_value *ret_key);
 void json_take(struct json_reader *reader, struct json_value *ret_value);
 /* NULL when exactly one value was read and nothing but white space follows. */
 const struct reason *json_close(struct json_reader *reader) MUST_USE;
-/* Bytes read so far: where the error is. */
-size_t json_offset(const struct json_reader *reader);
 
 /* A whole text: NULL when it is one valid JSON value. */
 const struct reason *json_check(struct slice text, const struct json_limits *limits) MUST_USE;

@@ -4,7 +4,6 @@
 #include "gateway/base/reason.h"
 
 #include "gateway/base/check.h"
-#include "tests/unit/aborts.h"
 
 #include <stdarg.h>
 #include <setjmp.h>
@@ -22,13 +21,6 @@ static void no_two_reasons_share_a_name_or_words(void **state)
             assert_string_not_equal(reason_all[i]->name, reason_all[k]->name);
             assert_string_not_equal(reason_all[i]->text, reason_all[k]->text);
         }
-}
-
-static void a_reasons_place_is_found(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < reason_count; i++)
-        assert_int_equal(reason_index(reason_all[i]), i);
 }
 
 static void names_are_labels_and_words_are_sentences(void **state)
@@ -62,27 +54,12 @@ static void an_answer_has_a_type_and_silence_has_none(void **state)
     }
 }
 
-static void ask_for_a_stranger(void)
-{
-    static const struct reason stranger = { .name = "stranger" };
-
-    reason_index(&stranger);
-}
-
-static void a_reason_outside_the_table_aborts(void **state)
-{
-    (void)state;
-    assert_true(aborts(ask_for_a_stranger));
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_two_reasons_share_a_name_or_words),
-        cmocka_unit_test(a_reasons_place_is_found),
         cmocka_unit_test(names_are_labels_and_words_are_sentences),
         cmocka_unit_test(an_answer_has_a_type_and_silence_has_none),
-        cmocka_unit_test(a_reason_outside_the_table_aborts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
