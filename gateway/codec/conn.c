@@ -627,3 +627,11 @@ void conn_stream_removed(struct conn *conn)
     if (conn->events->on_idle)
         conn->events->on_idle(conn, conn->user);
 }
+
+void conn_count_refused(struct conn *conn, const struct reason *reason)
+{
+    struct metric_shard *metrics = conn_worker(conn)->metrics;
+    struct slice label = slice_str(reason->name);
+
+    metric_series_add(metric_series(metrics, METRIC_ID_requests_refused, &label), 1);
+}

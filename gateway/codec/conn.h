@@ -162,5 +162,7 @@ void conn_arm(
 void conn_stream_added(
     struct conn *conn); /* served, too; drains when settings->requests are reached */
 void conn_stream_removed(struct conn *conn); /* calls on_idle; closes when draining, at FLUSH */
+/* Counts a request that was refused before it became an exchange. */
+void conn_count_refused(struct conn *conn, const struct reason *reason);
 
 #endif

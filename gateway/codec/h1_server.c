@@ -11,7 +11,6 @@
 #include "gateway/codec/h1.h"
 
 #include "gateway/base/clock.h"
-#include "gateway/base/metric.h"
 #include "gateway/codec/h1_write.h"
 #include "gateway/http/reply.h"
 
@@ -44,21 +43,13 @@ static void write_refusal(struct conn *conn, const struct reason *reason)
     arena_release(&arena);
 }
 
-static void count_refused(struct conn *conn, const struct reason *reason)
-{
-    struct slice label = slice_str(reason->name);
-
-    metric_series_add(
-        metric_series(conn->transport.worker->metrics, METRIC_ID_requests_refused, &label), 1);
-}
-
 /* The last word on a request of which no exchange knows. Returns why the conn ends. */
 static const struct reason *refuse_head(struct conn *conn, struct slice bytes,
                                         const struct reason *reason)
 {
     if (conn->served == 0 && !transport_is_tls(&conn->transport) && !h1_guard_means_http(bytes))
         reason = &reason_not_http;
-    count_refused(conn, reason);
+    conn_count_refused(conn, reason);
     if (reason->status)
         write_refusal(conn, reason);
     conn->linger = true;
@@ -244,7 +235,7 @@ static const struct reason *h1_server_expire(struct conn *conn)
     conn->linger = true;
     if (conn->codec) /* a body that was being dropped */
         return &reason_done;
-    count_refused(conn, &reason_head_timeout);
+    conn_count_refused(conn, &reason_head_timeout);
     write_refusal(conn, &reason_head_timeout);
     return &reason_head_timeout;
 }

@@ -529,9 +529,13 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t h2_err
 static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int error,
                             void *user)
 {
+    struct h2 *h2 = CAST(struct h2, user, H2_MAGIC);
+
     (void)session;
-    if (error == NGHTTP2_ERR_REFUSED_STREAM)
-        h2_guard_note_closed(CAST(struct h2, user, H2_MAGIC), frame->hd.stream_id, H2_CLOSED_BY_US);
+    if (error != NGHTTP2_ERR_REFUSED_STREAM)
+        return 0;
+    h2_guard_note_closed(h2, frame->hd.stream_id, H2_CLOSED_BY_US);
+    conn_count_refused(h2->conn, &reason_stream_refused);
     return 0;
 }
 

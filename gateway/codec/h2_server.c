@@ -6,7 +6,6 @@
  * owner.
  */
 #include "gateway/base/clock.h"
-#include "gateway/base/metric.h"
 #include "gateway/codec/h2.h"
 #include "gateway/codec/h2_head.h"
 #include "gateway/http/reply.h"
@@ -63,6 +62,7 @@ static void server_begin(struct h2 *h2, int32_t id)
     struct h2_stream *s;
 
     if (h2->conn->streams >= h2->conn->settings->streams) {
+        conn_count_refused(h2->conn, &reason_stream_refused);
         nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
         return;
     }
@@ -168,14 +168,6 @@ static void frame_message(struct message *m, bool end_stream)
         m->length = 0; /* the library refused any other content-length */
 }
 
-static void count_refused(struct h2 *h2, const struct reason *reason)
-{
-    struct metric_shard *metrics = h2->conn->transport.worker->metrics;
-    struct slice label = slice_str(reason->name);
-
-    metric_series_add(metric_series(metrics, METRIC_ID_requests_refused, &label), 1);
-}
-
 /* In memory of its own: the stream's arena may be what is full. */
 static void refuse(struct h2_stream *s, const struct reason *reason)
 {
@@ -183,7 +175,7 @@ static void refuse(struct h2_stream *s, const struct reason *reason)
     struct arena arena;
 
     s->refused = reason;
-    count_refused(s->h2, reason);
+    conn_count_refused(s->h2->conn, reason);
     reply_error_json(&s->stream.out, reason, SLICE(""), SLICE(""));
     arena_init(&arena, 64 * 1024);
     message_init(&answer, &arena);

@@ -904,8 +904,9 @@ static void an_hpack_bomb_is_a_431_or_the_end(void **state)
     server_free(server);
 }
 
-static void streams_past_the_limit_are_refused(void **state)
+static void streams_past_the_limit_are_refused_and_counted(void **state)
 {
+    int64_t refused = metric_total(METRIC_ID_requests_refused);
     struct conn_settings settings = usual;
     struct server *server;
     struct peer *peer;
@@ -928,6 +929,7 @@ static void streams_past_the_limit_are_refused(void **state)
         if (id > 20)
             assert_int_equal(peer_stream(peer, id)->error, NGHTTP2_REFUSED_STREAM);
     }
+    assert_int_equal(metric_total(METRIC_ID_requests_refused) - refused, 3);
     assert_null(peer->closed);
     server_free(server);
 }
@@ -935,6 +937,7 @@ static void streams_past_the_limit_are_refused(void **state)
 /* A reset stream whose exchange still runs counts (MadeYouReset). */
 static void streams_count_until_their_owners_let_go(void **state)
 {
+    int64_t refused = metric_total(METRIC_ID_requests_refused);
     struct conn_settings settings = usual;
     struct server *server;
     struct peer *peer;
@@ -955,6 +958,7 @@ static void streams_count_until_their_owners_let_go(void **state)
         assert_ptr_equal(server->asks[i].reason, &reason_client_gone);
     assert_true(peer_stream(peer, 11)->reset);
     assert_int_equal(peer_stream(peer, 11)->error, NGHTTP2_REFUSED_STREAM);
+    assert_int_equal(metric_total(METRIC_ID_requests_refused) - refused, 1);
     server_free(server);
 }
 
@@ -1643,7 +1647,7 @@ int main(void)
         cmocka_unit_test(the_bytes_of_a_head_are_limited),
         cmocka_unit_test(a_target_that_is_too_long_is_a_414),
         cmocka_unit_test(an_hpack_bomb_is_a_431_or_the_end),
-        cmocka_unit_test(streams_past_the_limit_are_refused),
+        cmocka_unit_test(streams_past_the_limit_are_refused_and_counted),
         cmocka_unit_test(streams_count_until_their_owners_let_go),
         cmocka_unit_test(floods_are_cut_off),
         cmocka_unit_test(acknowledging_small_events_is_no_flood),
