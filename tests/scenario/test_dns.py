@@ -18,10 +18,14 @@ OWN_RESOLV_CONF = ("unshare", "--mount", "--", "sh", "-c", 'mount --bind "$0" /e
 
 
 class Dns(Scenario):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL).returncode:
+            raise unittest.SkipTest("no mount namespace can be made here: it needs root, and leave to mount")
+
     def setUp(self):
         super().setUp()
-        if os.geteuid() != 0 or subprocess.run(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL).returncode:
-            self.skipTest("a mount namespace needs root")
         address = f"127.{random.randrange(64, 250)}.{random.randrange(256)}.53"  # several tests may run at a time
         self.dns = DnsServer(address=(address, 53))
         self.addCleanup(self.dns.close)
