@@ -14,6 +14,10 @@
 /* The largest whole number every JSON reader keeps exactly (RFC 8259, section 6). */
 #define COUNT_MAX 9007199254740991
 
+/* Bytes of a label that is written out: a client must not choose how full the arena gets, whose
+ * other users abort when there is no room. */
+#define LABEL_MAX 4096
+
 #define NO_BOUND_LEAST (-2)
 
 struct call {
@@ -107,8 +111,8 @@ static const struct reason *read_ignored(struct call *call, const struct field *
     return NULL;
 }
 
-/* A label of the client's, compared and never interpreted: what is no proper text counts as it
- * stands. */
+/* A label of the client's, compared and never interpreted: what is no proper text, or longer than
+ * any label, counts as it stands. */
 static const struct reason *read_text(struct call *call, const struct field *field)
 {
     struct slice *text = field_at(call, field);
@@ -118,11 +122,11 @@ static const struct reason *read_text(struct call *call, const struct field *fie
     json_take(call->reader, &value);
     if (value.kind <= JSON_KIND_NULL)
         return NULL;
-    reason = json_text(value, call->arena, text);
-    if (reason != &reason_bad_value)
-        return reason;
     *text = value.raw;
-    return NULL;
+    if (value.raw.len > LABEL_MAX)
+        return NULL;
+    reason = json_text(value, call->arena, text);
+    return reason == &reason_bad_value ? NULL : reason;
 }
 
 /* J-04: what reaches headers, logs and labels is visible ASCII, with spaces only inside. */

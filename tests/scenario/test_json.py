@@ -56,6 +56,7 @@ PASSED = [
     ("J-03", "keys that route nothing may occur twice", body(b'"x":1,"x":2')),
     ("J-03", "a model deeper down", body(b'"metadata":{"model":"other"}')),
     ("J-04", "a lone surrogate escape outside the model", body(b'"user":"\\ud800"')),
+    ("J-04", "an escape in a label of 3 MB", body(b'"user":"\\n' + b"u" * 3_000_000 + b'","cache_salt":"\\n"')),
     ("J-01", "depth 100", body(b'"x":' + b"[" * 100 + b"]" * 100)),
     ("J-11", "opaque fields", body(b'"guided_regex":"(a+)+$","response_format":{"type":"json_schema","json_schema":{}}')),
     ("J-05", "white space around everything", b" \t\r\n" + body(b"").replace(b":", b" : ") + b"\r\n "),

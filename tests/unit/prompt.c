@@ -236,6 +236,28 @@ static void a_model_is_as_long_as_allowed_and_no_longer(void **state)
     assert_int_equal(p.model.len, PROMPT_MODEL_MAX);
 }
 
+static void only_labels_of_a_labels_length_are_written_out(void **state)
+{
+    enum { LENGTHS = 3 };
+    static const struct {
+        int fill;
+        bool written_out;
+    } cases[LENGTHS] = { { 4092, true }, { 4093, false }, { 100000, false } };
+    static char body[100100];
+    struct prompt p;
+
+    (void)state;
+    for (int i = 0; i < LENGTHS; i++) {
+        size_t used = arena.used_bytes;
+        int quoted = 4 + cases[i].fill; /* with the escape */
+
+        snprintf(body, sizeof(body), "{\"user\":\"\\n%0*d\",\"model\":\"m\"}", cases[i].fill, 7);
+        assert_null(parse(slice_str(body), &p));
+        assert_int_equal(p.user.len, cases[i].written_out ? quoted - 3 : quoted);
+        assert_true(arena.used_bytes < used + 8192);
+    }
+}
+
 static void trusted_peers_may_name_hosts(void **state)
 {
     struct prompt p;
@@ -486,6 +508,7 @@ int main(void)
         TEST(what_is_wrong_is_refused_and_named),
         TEST(what_the_engine_would_take_passes),
         TEST(a_model_is_as_long_as_allowed_and_no_longer),
+        TEST(only_labels_of_a_labels_length_are_written_out),
         TEST(trusted_peers_may_name_hosts),
         TEST(a_full_arena_is_a_reason),
         TEST(what_makes_tokens_unknowable_is_marked),
