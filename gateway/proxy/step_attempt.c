@@ -40,6 +40,15 @@ static void edit_fields(struct exchange *x)
         message_put(request, FIELD_authorization, slice_str(authorization));
 }
 
+/* Written anew for every endpoint: the arena's limit has room for one target, and grows with it. */
+static struct slice prefixed_path(struct exchange *x, const char *prefix)
+{
+    struct slice path = x->client->head->path;
+
+    x->arena->limit_bytes += strlen(prefix) + path.len;
+    return arena_printf(x->arena, "%s%.*s", prefix, SLICE_ARGS(path));
+}
+
 /* The request as this endpoint is to get it; the fields are shared. */
 static struct message *make_request(struct exchange *x)
 {
@@ -51,7 +60,7 @@ static struct message *make_request(struct exchange *x)
     to->scheme = origin->scheme;
     to->authority = slice_str(origin->authority);
     if (origin->prefix[0])
-        to->path = arena_printf(x->arena, "%s%.*s", origin->prefix, SLICE_ARGS(from->path));
+        to->path = prefixed_path(x, origin->prefix);
     to->length = x->body_complete ? x->sent.len : from->length;
     return to;
 }

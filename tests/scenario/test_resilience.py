@@ -7,7 +7,7 @@ import unittest
 
 from lib import config, h2raw
 from lib.harness import now
-from lib.rawclient import chat, chat_body
+from lib.rawclient import chat, chat_body, post
 from lib.recorder import (DONE_EVENT, LAST_CHUNK, ROLE_EVENT, SSE_HEAD, STOP_EVENT, always, answer, chunk, event, once, silent)
 from lib.scenario import Scenario
 from lib.wait import free_port, holds, until
@@ -62,6 +62,17 @@ class Retries(Scenario):
                 self.assertEqual(gateway.metrics().total("sluice_retries_total"), len(bad.requests))
                 gateway.wait_settled()
                 gateway.stop()
+
+    def test_a_target_at_its_limit_is_written_for_every_endpoint(self):
+        """Each has a path prefix of its own, so that each try needs the target once more."""
+        failing = [self.recorder(always(answer(b"{}", b"503 Service Unavailable"))) for _ in range(8)]
+        gateway = self.in_front_of(*[f"{one.url}/p{i}" for i, one in enumerate(failing)], listener={"limits": {"target": "1MB"}},
+                                   pool={"retry": {"attempts": 8, "budget": 100}, "health": {"active": False, "eject_after": 0}})
+        target = b"/v1/chat/completions?" + b"q" * 990_000
+        client = self.client(gateway)
+        client.send(post(chat_body(), path=target))
+        self.assertEqual(client.read_answer().status, 503)
+        self.assertEqual([one.requests[0].target for one in failing], [f"/p{i}{target.decode()}" for i in range(8)])
 
     def test_client_errors_are_answers_and_not_retried(self):
         for status in (b"400 Bad Request", b"404 Not Found", b"422 Unprocessable"):
