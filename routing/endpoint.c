@@ -6,6 +6,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+struct slice endpoint_url(const char *text, bool *ret_dns)
+{
+    struct slice url = slice_str(text);
+
+    *ret_dns = slice_starts(url, SLICE("dns:"));
+    return *ret_dns ? slice_skip(url, 4) : url;
+}
+
 /* Counted first: two workers cannot both take the last place. */
 bool endpoint_enter(const struct endpoint *endpoint, uint64_t limit)
 {

@@ -33,6 +33,9 @@ struct endpoint {
     uint32_t index; /* in its pool */
 };
 
+/* An endpoint's URL as configured, without the "dns:" that says to follow its name. */
+struct slice endpoint_url(const char *text, bool *ret_dns);
+
 /* One more exchange is at it. False, and it is not counted, when there are `limit` already; 0: no
  * limit. Any worker. */
 bool endpoint_enter(const struct endpoint *endpoint, uint64_t limit) MUST_USE;

@@ -139,12 +139,11 @@ static char *url_with_address(struct slice url, const struct origin_url *parsed,
 static void pool_add_url(struct fleet_build *build, struct pool *pool, const char *url_text,
                          struct origin_settings *settings)
 {
-    struct slice url = slice_str(url_text);
-    bool dns = slice_starts(url, SLICE("dns:"));
+    bool dns;
+    struct slice url = endpoint_url(url_text, &dns);
     const char *const *addresses;
     size_t count;
 
-    url = dns ? slice_skip(url, 4) : url;
     CHECK(origin_url_parse(url, &settings->url)); /* pools_set's check has seen it */
     if (!dns) {
         settings->pin = slice_of(NULL, 0);
@@ -195,10 +194,11 @@ static void pool_read_key(struct fleet_build *build, struct pool *pool)
 static bool pool_uses_tls(const struct pool_conf *conf)
 {
     for (size_t i = 0; i < conf->endpoints.count; i++) {
-        struct slice url = slice_str(conf->endpoints.at[i]);
+        struct origin_url url;
+        bool dns;
 
-        url = slice_starts(url, SLICE("dns:")) ? slice_skip(url, 4) : url;
-        if (slice_starts(url, SLICE("https://")) || slice_starts(url, SLICE("h2://")))
+        CHECK(origin_url_parse(endpoint_url(conf->endpoints.at[i], &dns), &url));
+        if (url.tls)
             return true;
     }
     return false;

@@ -112,13 +112,6 @@ static const struct pool_conf *pool_conf_find(const struct conf_list *pools, con
     return NULL;
 }
 
-/* An endpoint's URL without "dns:", and whether that stood there. */
-static struct slice endpoint_url(struct slice text, bool *ret_dns)
-{
-    *ret_dns = slice_starts(text, SLICE("dns:"));
-    return *ret_dns ? slice_skip(text, 4) : text;
-}
-
 static void pool_check(struct conf_checker *checker, const void *section)
 {
     const struct pool_conf *pool = section;
@@ -130,7 +123,7 @@ static void pool_check(struct conf_checker *checker, const void *section)
         struct origin_url url;
         bool dns;
 
-        if (!origin_url_parse(endpoint_url(slice_str(pool->endpoints.at[i]), &dns), &url))
+        if (!origin_url_parse(endpoint_url(pool->endpoints.at[i], &dns), &url))
             conf_complain(checker, &pool->endpoints,
                           "`%s` is no URL of an endpoint: http, https, h2c or h2, "
                           "a host, a port, perhaps a path prefix",

@@ -183,10 +183,11 @@ void names_add(struct names *names, const struct conf *conf)
 
     for (size_t i = 0; i < list->count; i++)
         for (size_t j = 0; j < pools[i].endpoints.count; j++) {
-            struct slice text = slice_str(pools[i].endpoints.at[j]);
+            bool dns;
+            struct slice text = endpoint_url(pools[i].endpoints.at[j], &dns);
             struct origin_url url;
 
-            if (slice_starts(text, SLICE("dns:")) && origin_url_parse(slice_skip(text, 4), &url))
+            if (dns && origin_url_parse(text, &url))
                 names_follow_host(names, url.host);
         }
 }
