@@ -115,10 +115,7 @@ static const struct pool_conf *pool_conf_find(const struct conf_list *pools, con
 static void pool_check(struct conf_checker *checker, const void *section)
 {
     const struct pool_conf *pool = section;
-    const struct conf_list *pools = conf_section(conf_checker_conf(checker), &pools_set);
 
-    if (!pool->name || pool_conf_find(pools, pool->name) != pool)
-        conf_complain(checker, &pool->name, "a pool of this name stands above");
     for (size_t i = 0; i < pool->endpoints.count; i++) {
         struct origin_url url;
         bool dns;
@@ -211,7 +208,7 @@ static const struct directive model_rows[] = {
 
 static bool model_answers_to(const struct model_conf *model, const char *name)
 {
-    if (model->name && text_names(model->name, name))
+    if (text_names(model->name, name))
         return true;
     for (size_t i = 0; i < model->aliases.count; i++)
         if (text_names(model->aliases.at[i], name))
@@ -255,10 +252,6 @@ static void model_check_versions(struct conf_checker *checker, const struct mode
     for (size_t i = 0; i < model->versions.count; i++) {
         model_check_pool(checker, versions[i].pool, &versions[i].pool);
         sum += versions[i].weight;
-        for (size_t j = 0; j < i; j++)
-            if (versions[i].name && versions[j].name &&
-                text_names(versions[i].name, versions[j].name))
-                conf_complain(checker, &versions[i].name, "a version of this name stands above");
     }
     if (model->versions.count > 0 && (sum == 0 || sum > UINT32_MAX))
         conf_complain(checker, &model->versions, "the weights of a model's versions add up to %llu",
@@ -270,8 +263,6 @@ static void model_check(struct conf_checker *checker, const void *section)
     const struct model_conf *model = section;
     const struct conf_list *models = conf_section(conf_checker_conf(checker), &models_set);
 
-    if (!model->name)
-        return;
     model_check_name(checker, model, models, model->name, &model->name);
     for (size_t i = 0; i < model->aliases.count; i++)
         model_check_name(checker, model, models, model->aliases.at[i], &model->aliases);

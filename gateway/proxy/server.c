@@ -140,7 +140,7 @@ static void listener_check(struct conf_checker *checker, const void *section)
     const struct listener_conf *at = all->items;
 
     for (; at != listener; at++)
-        if (at->address && listener->address && strcmp(at->address, listener->address) == 0)
+        if (strcmp(at->address, listener->address) == 0)
             conf_complain(checker, &listener->address, "a listener of this address stands above");
 }
 
