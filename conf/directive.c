@@ -305,11 +305,6 @@ static void complain_shape(const struct directive *row, struct slice text,
                  format ? format->wanted : types[row->type].wanted);
 }
 
-static bool has_upper_bound(const struct directive *row)
-{
-    return row->max > row->min || (row->max == row->min && row->max != 0);
-}
-
 /* Whole numbers are compared as such: a double cannot tell neighbours above 2^53 apart. */
 static int compare_bound(const struct type *type, const union value *value, double bound)
 {
@@ -362,12 +357,13 @@ bool directive_read(const struct directive *row, struct slice text, void *field,
         complain_shape(row, text, ret_complaint);
         return false;
     }
-    if (is_bounded(row) && (row->min != 0 || has_upper_bound(row)) &&
+    if (is_bounded(row) && (row->min != 0 || directive_has_upper_bound(row)) &&
         compare_bound(type, &value, row->min) < 0) {
         complain_bound(row, text, "least", row->min, ret_complaint);
         return false;
     }
-    if (is_bounded(row) && has_upper_bound(row) && compare_bound(type, &value, row->max) > 0) {
+    if (is_bounded(row) && directive_has_upper_bound(row) &&
+        compare_bound(type, &value, row->max) > 0) {
         complain_bound(row, text, "most", row->max, ret_complaint);
         return false;
     }

@@ -55,6 +55,11 @@ struct directive {
     const char *help;   /* one or two sentences */
 };
 
+static inline bool directive_has_upper_bound(const struct directive *row)
+{
+    return row->max > row->min || (row->max == row->min && row->max != 0);
+}
+
 /* The tables' rows. S: the set's struct, F: the field, which is also the key. */
 #define DIRECTIVE_TEXT(S, F, def, words_)                                                          \
     {                                                                                              \

@@ -35,7 +35,7 @@ static void bounds_add(struct buf *out, const struct directive *row)
 {
     if (row->min != 0)
         bound_add(out, row, "at least", row->min);
-    if (row->max > row->min || (row->max == row->min && row->max != 0))
+    if (directive_has_upper_bound(row))
         bound_add(out, row, "at most", row->max);
 }
 

@@ -60,7 +60,7 @@ static json_t *either(json_t *one, json_t *other)
 static json_t *bounded(json_t *schema, const struct directive *row)
 {
     bool whole = row->type != DIRECTIVE_TYPE_REAL;
-    bool upper = row->max > row->min || (row->max == row->min && row->max != 0);
+    bool upper = directive_has_upper_bound(row);
 
     if (whole || row->min != 0 || upper)
         put(schema, "minimum", whole ? json_integer((json_int_t)row->min) : json_real(row->min));
