@@ -13,6 +13,8 @@ static size_t put_character(struct buf *out, struct slice text)
 
     if (c == '"' || c == '\\')
         buf_printf(out, "\\%c", c);
+    else if (c == '\n')
+        buf_add(out, SLICE("\\n"));
     else if (c < 0x20 || c == 0x7f)
         buf_printf(out, "\\u%04x", c);
     else if (n == 0)
@@ -44,7 +46,7 @@ void reply_error_json(struct buf *out, const struct reason *reason, struct slice
     buf_add(out, SLICE("{\"error\":{\"message\":"));
     reply_json_string(out, message.len ? message : slice_str(reason->text));
     buf_add(out, SLICE(",\"type\":"));
-    put_string_or_null(out, slice_str(reason->type));
+    reply_json_string(out, slice_str(reason->type ? reason->type : "server_error"));
     buf_add(out, SLICE(",\"param\":"));
     put_string_or_null(out, param);
     buf_add(out, SLICE(",\"code\":"));

@@ -10,8 +10,8 @@
 /*
  * OpenAI's error body, all four keys, as clients' libraries expect it:
  *     {"error":{"message":"...","type":"...","param":null,"code":null}}
- * message empty: the reason's text; param empty: null. Both may hold anything: they are escaped,
- * and what is no UTF-8 is replaced.
+ * message empty: the reason's text; no type of the reason's: server_error; param empty: null.
+ * Message and param may hold anything: they are escaped, and what is no UTF-8 is replaced.
  */
 void reply_error_json(struct buf *out, const struct reason *reason, struct slice message,
                       struct slice param);

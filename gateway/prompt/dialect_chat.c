@@ -2,6 +2,7 @@
  * OpenAI's chat completions, and what its relatives share with it: answers in choices, errors in
  * {"error":{message,type,param,code}} with all four always there, streams ended by [DONE].
  */
+#include "gateway/http/reply.h"
 #include "gateway/prompt/answer.h"
 
 static void read_delta(struct json_reader *r, struct answer_walk *walk,
@@ -94,15 +95,7 @@ void openai_classify(struct slice type, struct slice data, struct answer_facts *
 void openai_error(struct buf *out, const struct reason *reason, struct slice message,
                   struct slice param)
 {
-    buf_add(out, SLICE("{\"error\":{\"message\":"));
-    answer_write_message(out, reason, message);
-    buf_add(out, SLICE(",\"type\":"));
-    json_write_text(out, slice_str(reason->type ? reason->type : "server_error"));
-    buf_add(out, SLICE(",\"param\":"));
-    answer_write_or_null(out, param);
-    buf_add(out, SLICE(",\"code\":"));
-    answer_write_or_null(out, slice_str(reason->code));
-    buf_add(out, SLICE("}}"));
+    reply_error_json(out, reason, message, param);
 }
 
 void openai_stream_error(struct buf *out, const struct reason *reason, struct slice message,

@@ -4,7 +4,7 @@
  */
 #include "gateway/prompt/json.h"
 
-#include "gateway/base/utf8.h"
+#include "gateway/http/reply.h"
 
 /* Characters of the two-byte escapes. */
 static const char escaped_char[256] = {
@@ -265,22 +265,5 @@ bool json_u64(struct json_value number, uint64_t *ret_value)
 
 void json_write_text(struct buf *out, struct slice text)
 {
-    buf_add(out, SLICE("\""));
-    while (text.len > 0) {
-        unsigned char c = (unsigned char)text.at[0];
-        size_t len = utf8_sequence(text);
-
-        if (len == 0)
-            buf_add(out, SLICE(UTF8_REPLACEMENT));
-        else if (c == '"' || c == '\\')
-            buf_printf(out, "\\%c", c);
-        else if (c == '\n')
-            buf_add(out, SLICE("\\n"));
-        else if (c < 0x20 || c == 0x7f)
-            buf_printf(out, "\\u%04x", c);
-        else
-            buf_add(out, slice_head(text, len));
-        text = slice_skip(text, len ? len : 1);
-    }
-    buf_add(out, SLICE("\""));
+    reply_json_string(out, text);
 }
