@@ -131,6 +131,8 @@ bool http_is_authority(struct slice s);
  * as it is. reason_bad_target. `*path` is rewritten in `arena` when it changes.
  */
 const struct reason *http_normalise_path(struct arena *arena, struct slice *path) MUST_USE;
+/* The byte that the percent escape at the front of `s` stands for; -1 when there is none. */
+int http_escape_value(struct slice s);
 
 /* "OK", "Not Found", ...; an empty slice when unknown. */
 struct slice http_status_text(unsigned status);

@@ -35,12 +35,11 @@ static int hex_value(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The byte that the escape at the front of `s` stands for; -1 when it is none. */
-static int escape_value(struct slice s)
+int http_escape_value(struct slice s)
 {
     int high, low;
 
-    if (s.len < 3)
+    if (s.len < 3 || s.at[0] != '%')
         return -1;
     high = hex_value(s.at[1]);
     low = hex_value(s.at[2]);
@@ -55,7 +54,7 @@ static bool path_unescape(struct slice path, char *to, size_t *ret_len)
     char *start = to;
 
     while (path.len > 0) {
-        int byte = path.at[0] == '%' ? escape_value(path) : path.at[0];
+        int byte = path.at[0] == '%' ? http_escape_value(path) : path.at[0];
 
         if (byte <= 0) /* no escape, "%00", or nothing that a path may hold */
             return false;

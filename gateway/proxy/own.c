@@ -4,6 +4,7 @@
  */
 #include "gateway/proxy/own.h"
 
+#include "gateway/http/message.h"
 #include "routing/catalog.h"
 
 #include <jansson.h>
@@ -40,28 +41,20 @@ static json_t *model_card(const struct model *model, const char *name)
 /* Longer than any name a model may have. */
 #define NAME_BYTES_MAX 512
 
-static int hex_digit(char c)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *at = c ? strchr(digits, slice_lower(c)) : NULL;
-
-    return at ? (int)(at - digits) : -1;
-}
-
 /* A name as it stands in a path: clients write '/' as %2F, or as it is. An empty slice: it is none.
  */
 static struct slice read_name(struct slice text, char ret_name[NAME_BYTES_MAX])
 {
     size_t len = 0;
 
-    for (size_t i = 0; i < text.len; i++) {
-        int high = text.at[i] == '%' && i + 2 < text.len ? hex_digit(text.at[i + 1]) : -1;
-        int low = high >= 0 ? hex_digit(text.at[i + 2]) : -1;
+    while (text.len > 0) {
+        bool escaped = text.at[0] == '%';
+        int byte = escaped ? http_escape_value(text) : (unsigned char)text.at[0];
 
-        if (len == NAME_BYTES_MAX || (text.at[i] == '%' && low < 0))
+        if (len == NAME_BYTES_MAX || byte < 0)
             return slice_of(NULL, 0);
-        ret_name[len++] = low < 0 ? text.at[i] : (char)(high * 16 + low);
-        i += low < 0 ? 0 : 2;
+        ret_name[len++] = (char)byte;
+        text = slice_skip(text, escaped ? 3 : 1);
     }
     return slice_of(ret_name, len);
 }
