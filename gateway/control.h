@@ -18,11 +18,11 @@ int control_run(const char *path);
 struct control;
 struct worker *control_worker(struct control *control);
 unsigned control_worker_count(const struct control *control);
-struct worker *control_worker_at(struct control *control,
-                                 unsigned index); /* the threads that serve clients */
+/* The threads that serve clients, from 0 to control_worker_count - 1. */
+struct worker *control_worker_at(struct control *control, unsigned index);
 const struct conf *control_conf(const struct control *control);
 struct fleet *control_fleet(struct control *control);
-bool control_is_ready(
-    const struct control *control); /* listeners accept, a configuration is live, not draining */
+/* Listeners accept, a configuration is live, and it does not drain. */
+bool control_is_ready(const struct control *control);
 
 #endif

@@ -11,8 +11,8 @@ struct engine_type {
     const char *name;
     const char *health_path;
     const char *metrics_path; /* NULL: none */
-    const char *const
-        *paths; /* allow-list for clients, NULL-terminated; a last '*' matches one more segment */
+    /* Allow-list for clients, NULL-terminated; a '*' stands for one segment that is not empty. */
+    const char *const *paths;
 };
 
 enum engine_id {

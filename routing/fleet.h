@@ -87,8 +87,7 @@ struct pool {
 
 struct version {
     const char *name;
-    struct slice
-        model; /* what the engine calls it; what the body's model is replaced by if it differs */
+    struct slice model; /* what the engine calls it: put into the body if it differs there */
     struct pool *pool;
     uint32_t weight_until; /* running sum of the model's weights */
     uint32_t index;        /* among all versions of the fleet */

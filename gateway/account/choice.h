@@ -21,8 +21,8 @@ struct choice {
     const char *policy;  /* the pick's row: "least_requests"; NULL: nothing was chosen */
     uint32_t considered; /* endpoints in the pool when it was chosen */
     uint32_t screen_count;
-    struct choice_screen
-        screens[CHOICE_SCREENS_MAX]; /* those that dropped something, in their order */
+    /* Those that dropped something, in their order. */
+    struct choice_screen screens[CHOICE_SCREENS_MAX];
 };
 
 #endif

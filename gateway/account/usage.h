@@ -64,8 +64,8 @@ struct usage_reader {
     union {
         struct sse sse;   /* FORM_SSE */
         struct hold line; /* FORM_LINES: the unfinished one */
-        struct usage_sieve
-            *sieve; /* FORM_JSON: ours, NULL before the first byte and after the last */
+        /* FORM_JSON: ours, NULL before the first byte and after the last. */
+        struct usage_sieve *sieve;
     };
 };
 

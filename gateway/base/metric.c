@@ -68,8 +68,8 @@ struct metric_series {
     char *labels;          /* as printed: a="b",c="d"; without labels: "" */
     _Atomic int64_t value; /* counters, gauges */
     _Atomic double sum;    /* histograms: of all observations */
-    _Atomic uint64_t
-        buckets[]; /* histograms: observations, each in the first bucket that takes it; then +Inf */
+    /* Histograms: observations, each in the first bucket that takes it; then +Inf. */
+    _Atomic uint64_t buckets[];
 };
 
 struct metric_shard {

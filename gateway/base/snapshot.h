@@ -19,8 +19,8 @@ struct snapshot {
     void (*free)(struct snapshot *snapshot);
 };
 
-void snapshot_init(struct snapshot *snapshot,
-                   void (*free)(struct snapshot *));      /* one reference, the caller's */
+/* One reference, the caller's. */
+void snapshot_init(struct snapshot *snapshot, void (*free)(struct snapshot *));
 struct snapshot *snapshot_ref(struct snapshot *snapshot); /* any thread */
 void snapshot_unref(struct snapshot *snapshot);           /* any thread; NULL is fine */
 

@@ -34,9 +34,8 @@ struct conn_settings {
     uint32_t streams;           /* h2: SETTINGS_MAX_CONCURRENT_STREAMS */
     uint32_t window_bytes;      /* a stream's incoming window (h2: SETTINGS_INITIAL_WINDOW_SIZE) */
     unsigned handshake_ms;      /* TLS, and the first byte or preface after accept */
-    unsigned head_ms; /* a whole request head, from its first byte; not moved by each byte */
-    unsigned
-        idle_ms; /* without a stream: closed (servers answer nothing; clients are just closed) */
+    unsigned head_ms;  /* a whole request head, from its first byte; not moved by each byte */
+    unsigned idle_ms;  /* without a stream: the conn is closed, without a word */
     unsigned stall_ms; /* peer takes nothing of what waits to be sent: the conn is closed with
                           client_stalled */
     bool half_close;   /* h1 server: a FIN while an answer is owed does not abort it */
@@ -119,8 +118,8 @@ struct conn {
     uint32_t streams;            /* streams of it that exist */
     uint64_t served;             /* streams ever */
     struct timer deadline;       /* head, idle or stall, whichever comes first */
-    uint64_t head_due_us, stall_due_us,
-        idle_due_us;                      /* 0: none; conn_arm after making one earlier */
+    /* 0: none; conn_arm after making one earlier. */
+    uint64_t head_due_us, stall_due_us, idle_due_us;
     struct defer flush_defer, read_defer; /* flush_defer frees it, once it is closed */
     struct list link;                     /* its owner's: a pool, or the worker's clients */
 };
@@ -157,10 +156,10 @@ extern const struct conn_type conn_h1_server, conn_h1_client, conn_h2_server, co
 void conn_dirty(struct conn *conn); /* something to send: fill and write at FLUSH */
 void conn_pause(struct conn *conn, enum conn_pause bit);
 void conn_resume(struct conn *conn, enum conn_pause bit); /* reads on at the next WAKE */
-void conn_arm(
-    struct conn *conn); /* a *_due_us was set or made earlier; clearing one needs nothing */
-void conn_stream_added(
-    struct conn *conn); /* served, too; drains when settings->requests are reached */
+/* A *_due_us was set or made earlier; clearing one needs nothing. */
+void conn_arm(struct conn *conn);
+/* Counted as served, too; drains when settings->requests are reached. */
+void conn_stream_added(struct conn *conn);
 void conn_stream_removed(struct conn *conn); /* calls on_idle; closes when draining, at FLUSH */
 /* Counts a request that was refused before it became an exchange. */
 void conn_count_refused(struct conn *conn, const struct reason *reason);

@@ -46,9 +46,8 @@ struct h2 {
     const struct h2_side *side;
     nghttp2_session *session;
     struct list streams; /* h2_stream.link: all that are not freed */
-    struct list
-        orphans; /* h2_stream.link: closed ones without an owner, to be freed outside callbacks */
-    struct timer sweep; /* looks for streams whose peer takes nothing; set while something waits */
+    struct list orphans; /* h2_stream.link: closed, without an owner, freed outside callbacks */
+    struct timer sweep;  /* looks for streams whose peer takes nothing; set while something waits */
     const struct reason *failed; /* the first trouble that is fatal for the conn */
     uint32_t failed_error;       /* its HTTP/2 error code */
     bool goaway_final;           /* a GOAWAY that names the last stream was submitted */

@@ -62,8 +62,8 @@ struct message {
 
     struct field *fields;
     uint32_t count, capacity;
-    uint32_t
-        bytes; /* of names and values and 32 a field, as SETTINGS_MAX_HEADER_LIST_SIZE counts */
+    /* Of names and values and 32 a field, as SETTINGS_MAX_HEADER_LIST_SIZE counts. */
+    uint32_t bytes;
 };
 
 struct message_limits {

@@ -44,8 +44,8 @@ struct answer_facts {
     bool usage_only; /* the chunk that include_usage adds: usage and no choices */
     bool no_choices; /* "choices" is there and empty */
     struct answer_usage usage;
-    struct json_value usage_key,
-        usage_value;   /* the member "usage" at the top, in the data; kind JSON_KIND_NONE: none */
+    /* The member "usage" at the top, in the data; kind JSON_KIND_NONE: none. */
+    struct json_value usage_key, usage_value;
     uint64_t sequence; /* Responses: sequence_number; else 0 */
 };
 

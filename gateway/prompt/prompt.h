@@ -17,18 +17,18 @@ struct prompt {
     struct slice body; /* what was parsed; ranges below are slices of it */
     bool form;         /* the body is multipart/form-data, not JSON */
 
-    struct slice
-        model; /* as the client named it: 1..PROMPT_MODEL_MAX visible ASCII and inner spaces, no
-                  quote, no backslash; empty: none given and none needed. In the arena. */
+    /* As the client named it: 1..PROMPT_MODEL_MAX visible ASCII and inner spaces, no quote, no
+     * backslash; empty: none given and none needed. In the arena. */
+    struct slice model;
     struct slice model_raw; /* its value in the body, quotes included (JSON) */
 
     bool stream;                      /* the answer is to be streamed */
     struct json_value stream_options; /* kind JSON_KIND_NONE: not there */
-    struct json_value
-        include_usage_value; /* stream_options.include_usage; kind JSON_KIND_NONE: not there */
-    bool include_usage;      /* the client asked for usage in the stream itself */
-    bool continuous_usage;   /* ... and for usage in every chunk (continuous_usage_stats), should
-                                usage be on */
+    /* stream_options.include_usage; kind JSON_KIND_NONE: not there. */
+    struct json_value include_usage_value;
+    bool include_usage;    /* the client asked for usage in the stream itself */
+    bool continuous_usage; /* ... and for usage in every chunk (continuous_usage_stats), should
+                              usage be on */
 
     bool has_max_tokens;
     uint64_t max_tokens; /* the most a choice may grow to; the largest of several ways to say it */

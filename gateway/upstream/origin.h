@@ -28,8 +28,7 @@ struct origin_settings {
     struct origin_url url;
     struct tls_context *tls;  /* reffed; needed when url.tls */
     struct slice server_name; /* for SNI and verification; empty: the host */
-    struct slice
-        pin; /* an address to dial instead of resolving the host ("dns:" endpoints); empty: none */
+    struct slice pin; /* address to dial instead of resolving the host ("dns:"); empty: none */
     unsigned connect_ms;
     unsigned idle_ms; /* an idle connection is closed after it: less than the engine's keep-alive */
 };
@@ -40,8 +39,8 @@ struct origin {
     struct snapshot snapshot;
     bool h2;
     uint16_t port;
-    char *host, *pin, *server_name, *prefix,
-        *authority; /* authority: host[:port] for the Host field */
+    char *host, *pin, *server_name, *prefix;
+    char *authority; /* host[:port] for the Host field */
     struct slice scheme;
     struct tls_context *tls;
     unsigned connect_ms;
