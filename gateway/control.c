@@ -1,10 +1,11 @@
 /*
  * The control thread.
  *
- *   boot: load -> names -> fleet -> servers, bound -> workers start -> listen -> ready
- *   reload (SIGHUP, changed file): load -> fleet -> servers, new addresses bound -> publish; any
- * failure leaves everything as it was SIGTERM, SIGINT: drain -> wait for exchanges, drain_timeout
- * at most -> stop
+ *   boot:    load -> names -> fleet -> servers, bound -> workers start -> listen -> ready
+ *   reload:  load -> names -> fleet -> servers, new addresses bound -> publish
+ *            (SIGHUP, a changed file; any failure leaves everything as it was)
+ *   the end: drain -> wait for exchanges, drain_timeout at most -> stop
+ *            (SIGTERM, SIGINT)
  *
  * Workers are told by letters; what they share is published in a snapshot slot.
  */
