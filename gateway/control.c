@@ -619,7 +619,7 @@ static void boot_control(struct control *control)
 
     control->worker = worker;
     worker->control = control;
-    worker->upstream = upstream_new(worker);
+    worker->upstream = upstream_new();
     control->names = names_new(worker, on_names_changed, control);
     control->probes = probes_new(worker);
     control->catalog = catalog_new(worker);
@@ -637,7 +637,7 @@ static void boot_thread(struct control *control, unsigned index)
 {
     struct worker *worker = worker_new(index, metric_shard_new());
 
-    worker->upstream = upstream_new(worker);
+    worker->upstream = upstream_new();
     worker->exchanges = exchanges_new(worker);
     worker->access_log = access_log_new(worker->metrics, control->worker->mailbox, on_access_hurry);
     worker->fleet_view = fleet_view_new(&control->fleet_slot);

@@ -61,8 +61,7 @@ struct origin_pool {
     struct defer wake;
 };
 
-struct upstream {
-    struct worker *worker;
+struct upstream { /* a worker's */
     struct list pools;
 };
 
@@ -375,11 +374,10 @@ void upstream_close_all(struct worker *worker)
         pool_close(CONTAINER_OF(at, struct origin_pool, all));
 }
 
-struct upstream *upstream_new(struct worker *worker)
+struct upstream *upstream_new(void)
 {
     struct upstream *upstream = xcalloc(1, sizeof(*upstream));
 
-    upstream->worker = worker;
     list_init(&upstream->pools);
     return upstream;
 }

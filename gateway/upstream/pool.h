@@ -37,7 +37,7 @@ void upstream_close_all(struct worker *worker);
 /* Of origin.c. NULL is fine. */
 void origin_pool_free(struct origin_pool *pool);
 
-struct upstream *upstream_new(struct worker *worker);
+struct upstream *upstream_new(void);
 void upstream_free(struct upstream *upstream);
 
 #endif

@@ -89,7 +89,7 @@ static inline bool engine_got(struct engine *engine, size_t i, const char *text)
 static inline void upstream_rig_open(struct rig *rig)
 {
     rig_open(rig);
-    rig->worker->upstream = upstream_new(rig->worker);
+    rig->worker->upstream = upstream_new();
 }
 
 static inline void upstream_rig_close(struct rig *rig)
