@@ -20,7 +20,7 @@ def main(names):
         print(f"SKIP: {test}: {why}")
     if not result.wasSuccessful():
         return 1
-    return 77 if len(result.skipped) >= result.testsRun else 0
+    return 77 if result.skipped and len(result.skipped) >= result.testsRun else 0
 
 
 sys.exit(main(sys.argv[1:]))

@@ -108,6 +108,17 @@ class Reload(Scenario):
         self.assert_serves(gateway)
         self.assertEqual(len(self.old.requests), 1, "half of the new configuration was taken")
 
+    def test_an_access_log_that_nobody_reads_refuses_the_reload(self):
+        gateway = self.start()
+        pipe = self.scratch / "pipe"
+        os.mkfifo(pipe)
+        before = self.outcome(gateway)
+        self.changed(gateway, lambda c: (c.update(access_log=str(pipe)), self.point_at_new(c)))
+        gateway.reload()
+        until("it is counted", lambda: self.outcome(gateway) != before, self.slower(5))
+        self.assert_serves(gateway)
+        self.assertEqual(len(self.old.requests), 1, "half of the new configuration was taken")
+
     def test_listeners_come_and_go(self):
         gateway = self.start()
         second = free_port()

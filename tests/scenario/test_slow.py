@@ -273,19 +273,23 @@ class Disconnects(Slow):
         return gateway, recorder, client
 
     def assert_aborted(self, gateway, recorder, leave):
+        """Seconds from the client's leaving to the end of the engine's work; it is counted, too."""
         start = now()
         leave()
         until("the engine's work was stopped", lambda: recorder.connections[0].closed_at, self.slower(2))
-        self.assertLess(recorder.connections[0].closed_at - start, 0.010 * self.slower(3), "not within 10 ms")
         until("it is counted", lambda: gateway.metrics().total("sluice_exchanges_finished_total", reason="client_gone") == 1, 3)
         self.assertEqual(gateway.metrics().total("sluice_endpoint_aborts_total"), 1)
+        return recorder.connections[0].closed_at - start
 
     def test_a_client_that_leaves_stops_the_engine_within_10_ms(self):
-        """S-08"""
+        """S-08; the median of five, because the machine may be busy with something else once."""
         for how in ("close", "reset", "half_close"):
             with self.subTest(how=how):
-                gateway, recorder, client = self.started()
-                self.assert_aborted(gateway, recorder, getattr(client, how))
+                took = []
+                for _ in range(5):
+                    gateway, recorder, client = self.started()
+                    took.append(self.assert_aborted(gateway, recorder, getattr(client, how)))
+                self.assertLess(sorted(took)[2], self.slower(0.010), took)
 
     def test_a_fin_is_seen_while_reading_is_paused(self):
         """The second request is pipelined, so reading stops; the FIN behind it still aborts."""
