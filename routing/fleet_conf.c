@@ -71,7 +71,7 @@ static const struct directive pool_rows[] = {
       .help = "Name of the pool." },
     DIRECTIVE_WORD(
         struct pool_conf, engine, "openai", engine_names,
-        "What the endpoints run: names the health path, the metrics, the allowed paths."),
+        "What the endpoints run: names the health path and the paths that clients may reach."),
     { .key = "endpoints",
       .type = DIRECTIVE_TYPE_TEXTS,
       .offset = offsetof(struct pool_conf, endpoints),
