@@ -255,8 +255,8 @@ static bool access_open(struct control *control, const struct conf *conf, struct
         fd = -1;
     else if (strcmp(path, "stdout") == 0)
         fd = dup(STDOUT_FILENO);
-    else
-        fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    else /* a pipe that nobody reads is refused; waiting would stop all that this thread does */
+        fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0640);
     if (fd < 0 && strcmp(path, "off") != 0) {
         buf_printf(errors, "%s: access_log %s: %s\n", conf->path, path, strerror(errno));
         return false;
