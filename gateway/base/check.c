@@ -3,13 +3,29 @@
  */
 #include "gateway/base/check.h"
 
+#include "gateway/base/log.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+static _Thread_local const struct log_subject *current_subject;
+
+void check_subject(const struct log_subject *subject)
+{
+    current_subject = subject;
+}
+
 void check_failed(const char *file, int line, const char *what)
 {
-    fprintf(stderr, "sluice: %s:%d: check failed: %s\n", file, line, what);
+    const struct log_subject *subject = current_subject;
+    char who[512] = "";
+
+    current_subject = NULL; /* what prints it may fail, too */
+    if (subject)
+        subject->print(subject, who, sizeof(who));
+    fprintf(stderr, "sluice: %s:%d: check failed: %s%s%s\n", file, line, what,
+            subject ? ", working for " : "", who);
     abort();
 }
 

@@ -24,6 +24,13 @@
 /* Prints what failed and aborts. Never returns. */
 void check_failed(const char *file, int line, const char *what) NO_RETURN;
 
+/*
+ * For whom this thread works from now on: named when a check fails. NULL: nobody. Kept until the
+ * next call.
+ */
+struct log_subject;
+void check_subject(const struct log_subject *subject);
+
 #define CHECK(cond)                                                                                \
     do {                                                                                           \
         if (UNLIKELY(!(cond)))                                                                     \

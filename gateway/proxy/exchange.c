@@ -66,7 +66,11 @@ void exchange_wake(struct exchange *x)
 
 static void exchange_on_wake(struct defer *defer)
 {
-    exchange_run(CONTAINER_OF(defer, struct exchange, wake));
+    struct exchange *x = CONTAINER_OF(defer, struct exchange, wake);
+
+    check_subject(&x->subject);
+    exchange_run(x); /* it may be gone afterwards */
+    check_subject(NULL);
 }
 
 static void exchange_on_client_event(struct stream *stream, void *user)

@@ -152,7 +152,7 @@ const struct reason *exchange_push_body(struct exchange *x) MUST_USE;
 /* No other try will be made with what is kept of the body. */
 void exchange_forget_body(struct exchange *x);
 
-/* For logs, /exchanges and crash reports: one line. */
+/* For /exchanges: one line. */
 void exchange_print(const struct exchange *x, struct buf *out);
 
 uint64_t exchange_random(struct exchanges *exchanges);
