@@ -437,6 +437,37 @@ class Choice(Scenario):
             self.assertIn(moved, ([5, 0], [0, 5]))
 
 
+class Cuts(Scenario):
+    """A connection that ends at any byte of an answer: what the client gets never looks whole."""
+
+    JSON = (b'{"id":"x","object":"chat.completion","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},'
+            b'"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}')
+    ANSWERS = {
+        "a length": answer(JSON),
+        "chunks": b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n" + chunk(JSON[:60]) +
+                  chunk(JSON[60:]) + LAST_CHUNK,
+        "a stream": SSE_HEAD + b"".join(chunk(e) for e in (ROLE_EVENT, event("hi"), STOP_EVENT, DONE_EVENT)) + LAST_CHUNK,
+    }
+
+    def test_an_answer_cut_anywhere_never_looks_whole(self):
+        sent = [b""]
+
+        def script(connection):
+            if connection.read_request():
+                connection.send(sent[0])
+        recorder = self.recorder(script)
+        gateway = self.in_front_of(recorder, pool={"health": {"active": False, "eject_after": 0}, "retry": {"attempts": 1}})
+        for what, whole in self.ANSWERS.items():
+            for size in (*range(0, len(whole), 3), len(whole)):
+                sent[0] = whole[:size]
+                client = self.client(gateway)
+                client.send(chat(stream=what == "a stream"))
+                got = client.read_answer()
+                looks_whole = got.status == 200 and got.complete and b'"error"' not in got.body
+                self.assertEqual(looks_whole, size == len(whole), f"{what}, {size} of {len(whole)} bytes: {got}")
+                client.close()
+
+
 class Engines(Scenario):
     def test_h2c_endpoints_are_spoken_to_by_prior_knowledge(self):
         engine = self.engine("--tokens", "5")
