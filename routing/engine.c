@@ -99,8 +99,9 @@ bool engine_allows(const struct engine_type *engine, struct slice path)
 /* Whether `path` is one of `branch`'s, written in whatever case, or lies below it. */
 static bool path_is_below(struct slice path, struct slice branch)
 {
-    return path.len >= branch.len && slice_ieq(slice_head(path, branch.len), branch) &&
-           (path.len == branch.len || path.at[branch.len] == '/');
+    if (path.len < branch.len || (path.len > branch.len && path.at[branch.len] != '/'))
+        return false;
+    return slice_ieq(slice_head(path, branch.len), branch);
 }
 
 bool engine_path_is_admin(struct slice path)
