@@ -241,7 +241,7 @@ class Deadlines(Scenario):
         took = now() - start
         self.assertEqual(got.status, status, got)
         self.assertLess(took, 1 + self.slower(1))
-        until("it is counted", lambda: gateway.metrics().total("sluice_exchanges_finished_total", reason=reason) == 1, 3)
+        gateway.wait_finished(reason)
         if recorder.connections:
             until("the engine's work was stopped", lambda: recorder.connections[0].closed_at, 3)
         return got

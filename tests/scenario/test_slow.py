@@ -119,7 +119,7 @@ class Deadlines(Slow):
         connection = recorder.wait_connection()
         until("the engine's work was stopped", lambda: connection.closed_at, STALL_S * 3 + self.slower(3))
         self.assert_grown_by(gateway, rss, 4096)
-        until("the reason is counted", lambda: gateway.metrics().total("sluice_exchanges_finished_total", reason="client_stalled"), 3)
+        gateway.wait_finished("client_stalled")
 
     def test_a_client_that_reads_slowly_but_reads_is_not_given_up(self):
         body = b"x" * 600000
@@ -277,7 +277,7 @@ class Disconnects(Slow):
         start = now()
         leave()
         until("the engine's work was stopped", lambda: recorder.connections[0].closed_at, self.slower(2))
-        until("it is counted", lambda: gateway.metrics().total("sluice_exchanges_finished_total", reason="client_gone") == 1, 3)
+        gateway.wait_finished("client_gone")
         self.assertEqual(gateway.metrics().total("sluice_endpoint_aborts_total"), 1)
         return recorder.connections[0].closed_at - start
 

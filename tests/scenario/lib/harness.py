@@ -201,6 +201,15 @@ class Gateway(Process):
     def generation(self):
         return self.metrics().total("sluice_config_generation")
 
+    def wait_finished(self, reason, count=1, seconds=3):
+        """So many exchanges have ended for this reason."""
+        def ends():
+            return self.metrics().by("sluice_exchanges_finished_total", "reason")
+        try:
+            until(f"{count} ended with {reason}", lambda: ends().get(reason) == count, seconds)
+        except Deadline as error:
+            raise Deadline(f"{error}: {ends()}\n{self.admin('/exchanges')[1]}{self.log()}") from None
+
     def unsettled(self):
         """What an idle gateway must not have; empty when all is accounted for."""
         metrics = self.metrics()
