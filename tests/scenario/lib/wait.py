@@ -32,16 +32,26 @@ def holds(condition, seconds):
     return True
 
 
+_reserved = []  # sockets, until this process ends
+
+
 def free_port():
-    """A port below the ephemeral range, so that nobody's outgoing connection takes it meanwhile."""
+    """A port that nobody else gets: below the ephemeral range, and bound here for as long as this process lives.
+
+    The gateway binds with SO_REUSEPORT; without the reservation two tests could pick one number in the
+    same moment and share its connections. It is taken alone first, and then shared with whom it is for.
+    """
     while True:
-        port = random.randrange(20000, 32000)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+        reservation = socket.socket()
+        try:
+            reservation.bind(("127.0.0.1", random.randrange(20000, 32000)))
+        except OSError:
+            reservation.close()
+            continue
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            reservation.setsockopt(socket.SOL_SOCKET, option, 1)
+        _reserved.append(reservation)
+        return reservation.getsockname()[1]
 
 
 def can_connect(port):
