@@ -1,0 +1,29 @@
+/*
+ * Pre-tokenizers that are known by their regular expression and coded by hand: a text's pieces, one
+ * behind the other, by the classes of Unicode 16.0 that the reference has.
+ *
+ * Stateless; any thread. To add one: a file split_NAME.c and a row in splits.def.
+ */
+#ifndef SLUICE_TOKEN_SPLIT_H
+#define SLUICE_TOKEN_SPLIT_H
+
+#include "gateway/base/slice.h"
+
+struct split_type {
+    const char *name;    /* "o200k" */
+    const char *pattern; /* exactly as it stands in tokenizer.json */
+    /*
+     * Ends of the pieces of `text` from `from` on, at most `room` of them, counted from the text's
+     * beginning. Pieces are isolated: they cover the text. Returns how many; fewer than `room` only
+     * when the text has ended. The text's end is the end of text to look-aheads. Valid UTF-8.
+     */
+    size_t (*ends)(struct slice text, size_t from, uint32_t *ret_ends, size_t room);
+};
+
+/* By the pattern; NULL: unknown, to be run by a regular expression engine. */
+const struct split_type *split_find(struct slice pattern);
+
+extern const struct split_type *const split_all[];
+extern const size_t split_count;
+
+#endif

@@ -1,0 +1,64 @@
+/*
+ * A tokenizer as a model's folder describes it (Hugging Face's tokenizer.json and
+ * tokenizer_config.json, as they are or as .gz): text in, the same ids out as the reference gives.
+ *
+ * The stages, in the reference's order: added tokens cut the text, then for each piece between them
+ * normalizer, pre-tokenizer, model; a post-processor puts special tokens around the whole.
+ *
+ * struct tokenizer is immutable and counted; any number of threads share it. struct encoder is what
+ * one thread needs to use it: scratch memory and the cache of pieces met before.
+ */
+#ifndef SLUICE_TOKEN_TOKENIZER_H
+#define SLUICE_TOKEN_TOKENIZER_H
+
+#include "gateway/base/buf.h"
+#include "gateway/base/slice.h"
+#include "gateway/token/ids.h"
+
+struct tokenizer;
+struct encoder;
+
+/*
+ * Loads a folder. NULL when a file is missing, corrupt or uses what is not supported; `errors` then
+ * has one line that names the file, the JSON path and what is wrong there. Control thread or a
+ * tool; takes from milliseconds to a second.
+ */
+struct tokenizer *tokenizer_load(const char *folder, struct buf *errors) MUST_USE;
+struct tokenizer *tokenizer_ref(struct tokenizer *tokenizer);
+void tokenizer_unref(struct tokenizer *tokenizer);
+
+/* The id of an added token or vocabulary entry by its exact content. */
+bool tokenizer_id(const struct tokenizer *tokenizer, struct slice content, uint32_t *ret_id);
+/* One more than the largest id. */
+uint32_t tokenizer_size(const struct tokenizer *tokenizer);
+/* tokenizer_config.json: its members as JSON text, for chat templates (chat_template, bos_token,
+ * ...). Borrowed; empty when the folder has none. */
+struct slice tokenizer_config(const struct tokenizer *tokenizer);
+
+/* Keeps a reference on the tokenizer. `cache_bytes` bounds the cache of pieces; 0: none. */
+struct encoder *encoder_new(struct tokenizer *tokenizer, size_t cache_bytes);
+void encoder_free(struct encoder *encoder);
+
+/*
+ * Appends the ids of `text` (valid UTF-8, NUL allowed). `special`: with what the post-processor
+ * adds (add_special_tokens=true, tokenizer_config's add_bos_token included). Special tokens written
+ * in the text are recognised either way, as the reference does.
+ */
+void encoder_encode(struct encoder *encoder, struct slice text, bool special, struct ids *ids);
+
+/*
+ * The same in steps, for who keeps tokens of a text's beginning: goes on from byte `from` of
+ * `text`, which must be 0 or a place that encoder_cut gave, to the end.
+ */
+void encoder_encode_rest(struct encoder *encoder, struct slice text, size_t from, struct ids *ids);
+
+/* A place in a text behind an added token where encoding can begin anew and give the same ids. */
+struct cut {
+    size_t at;    /* bytes of the text before it */
+    size_t count; /* ids of the text before it */
+};
+/* The cuts of the last call of encoder_encode or encoder_encode_rest, in order; borrowed until the
+ * next call. `count` is counted from the ids that call appended. */
+const struct cut *encoder_cuts(const struct encoder *encoder, size_t *ret_count);
+
+#endif
