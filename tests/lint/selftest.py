@@ -21,6 +21,8 @@ def function(name, body):
     return f"int {name}(void)\n{{\n{body}    return {name}0;\n}}\n"
 
 
+TABLES_PY = "import pathlib, sys\npathlib.Path(sys.argv[1], 'a.inc').write_text('1,\\n')\n"
+
 # Lint, files beside GOOD's, and what the lint must say; None: nothing.
 CASES = [
     ("layers", {}, None),
@@ -56,6 +58,11 @@ CASES = [
     ("words", {"conf/a.c": "/* TODO: all of it */\n"}, "conf/a.c:1: TODO"),
     ("words", {"conf/a.c": 'char name[] = "/tmp/XXXXXX"; /* hacked */\n'}, None),
     ("words", {"routing/a.c": "int downstream;\n"}, "routing/a.c:1: downstream"),
+    ("generated", {}, None),
+    ("generated", {"gateway/token/unicode_tables.py": TABLES_PY, "gateway/token/a.inc": "1,\n"}, None),
+    ("generated", {"gateway/token/unicode_tables.py": TABLES_PY, "gateway/token/a.inc": "2,\n"}, "gateway/token/a.inc: is not what"),
+    ("generated", {"gateway/token/unicode_tables.py": TABLES_PY}, "gateway/token/a.inc: is not what"),
+    ("generated", {"gateway/token/unicode_tables.py": "1 / 0\n"}, "ZeroDivisionError"),
     ("format", {}, None),
     ("format", {"conf/a.c": "int a( void ) { return 0; }\n"}, "clang-format -i conf/a.c"),
 ]
