@@ -39,18 +39,30 @@ struct slice tokenizer_config(const struct tokenizer *tokenizer);
 struct encoder *encoder_new(struct tokenizer *tokenizer, size_t cache_bytes);
 void encoder_free(struct encoder *encoder);
 
-/*
- * Appends the ids of `text` (valid UTF-8, NUL allowed). `special`: with what the post-processor
- * adds (add_special_tokens=true, tokenizer_config's add_bos_token included). Special tokens written
- * in the text are recognised either way, as the reference does.
- */
-void encoder_encode(struct encoder *encoder, struct slice text, bool special, struct ids *ids);
+/* What is put around a text. Special tokens written in it are recognised either way, as the
+ * reference does. */
+enum encoder_special {
+    ENCODER_PLAIN,     /* nothing: for rendered chats (add_special_tokens=false) */
+    ENCODER_PROCESSED, /* what tokenizer.json's post-processor adds (add_special_tokens=true) */
+    /*
+     * What an engine puts around a completion's prompt: the same, and the beginning and end tokens
+     * that tokenizer_config.json asks for (add_bos_token, add_eos_token) where the post-processor
+     * adds none (DeepSeek).
+     */
+    ENCODER_COMPLETION,
+};
+
+/* Appends the ids of `text` (valid UTF-8, NUL allowed). */
+void encoder_encode(struct encoder *encoder, struct slice text, enum encoder_special special,
+                    struct ids *ids);
 
 /*
  * The same in steps, for who keeps tokens of a text's beginning: goes on from byte `from` of
- * `text`, which must be 0 or a place that encoder_cut gave, to the end.
+ * `text`, which must be a place that encoder_cuts gave for a text with the same beginning, to the
+ * end, and appends what is put behind the whole. The ids before are the caller's to keep.
  */
-void encoder_encode_rest(struct encoder *encoder, struct slice text, size_t from, struct ids *ids);
+void encoder_encode_rest(struct encoder *encoder, struct slice text, size_t from,
+                         enum encoder_special special, struct ids *ids);
 
 /* A place in a text behind an added token where encoding can begin anew and give the same ids. */
 struct cut {
