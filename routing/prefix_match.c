@@ -1,0 +1,273 @@
+/*
+ * Matching a prompt: one walk over its blocks, for all endpoints at once.
+ *
+ * The columns that hold everything so far are live; at each block those that do not hold it drop
+ * out, and the walk ends when none is left. What lies ahead is asked of memory early: buckets
+ * first, then, as soon as an entry can be read, the lines of its set. Any thread; see
+ * prefix_index.h for what a reader may see while the writer is at work.
+ */
+#include "routing/prefix_parts.h"
+
+#include <string.h>
+
+#define BUCKETS_AHEAD 16 /* blocks; a core has ten to sixteen misses under way at a time */
+#define SETS_AHEAD    4
+#define TRIES         3 /* an entry that changes at each look is taken as missing */
+
+/* Columns by chunk of 64, and which chunks have any. */
+struct columns {
+    uint64_t bits[PREFIX_CHUNKS];
+    uint16_t chunks[PREFIX_CHUNKS];
+    size_t chunk_count;
+};
+
+struct walk {
+    struct prefix_index *index;
+    const uint64_t *keys;
+    size_t count;
+    uint64_t buckets; /* in use, as the walk began */
+    struct columns live;
+    uint64_t held[PREFIX_CHUNKS];      /* live columns that hold the block, on any ground */
+    uint64_t on_gpu[PREFIX_CHUNKS];    /* of these, by tier */
+    uint64_t on_host[PREFIX_CHUNKS];   /* on host and not on the GPU */
+    uint64_t confirmed[PREFIX_CHUNKS]; /* on any tier */
+    struct prefix_match *matches;
+    uint16_t match_of[PREFIX_COLUMNS_MAX]; /* valid where live began */
+};
+
+static uint64_t line_word(const struct prefix_line *line, unsigned word)
+{
+    return atomic_load_explicit(&line->word[word], memory_order_acquire);
+}
+
+static void fetch_bucket(const struct walk *walk, size_t block)
+{
+    struct prefix_place place;
+
+    if (block >= walk->count)
+        return;
+    place = prefix_place_of(walk->keys[block], walk->buckets);
+    __builtin_prefetch(&walk->index->table.buckets[place.at[0]]);
+    __builtin_prefetch(&walk->index->table.buckets[place.at[1]]);
+}
+
+static struct prefix_entry *look(const struct walk *walk, size_t block)
+{
+    return prefix_table_look(&walk->index->table, prefix_place_of(walk->keys[block], walk->buckets),
+                             walk->keys[block]);
+}
+
+static void fetch_set(const struct walk *walk, size_t block)
+{
+    const struct prefix_entry *entry;
+    uint64_t word;
+
+    if (block >= walk->count)
+        return;
+    entry = look(walk, block);
+    word = entry ? atomic_load_explicit(&entry->word, memory_order_relaxed) : 0;
+    if (word & PREFIX_WORD_SET)
+        __builtin_prefetch(prefix_word_lines(&walk->index->sets, word));
+}
+
+static void add_state(struct walk *walk, uint32_t chunk, uint64_t bits, uint32_t state)
+{
+    walk->held[chunk] |= bits;
+    if (state & 1u << PREFIX_TIER_GPU)
+        walk->on_gpu[chunk] |= bits;
+    else if (state & 1u << PREFIX_TIER_HOST)
+        walk->on_host[chunk] |= bits;
+    if (state & PREFIX_STATE_TIERS)
+        walk->confirmed[chunk] |= bits;
+}
+
+static void add_holder(struct walk *walk, uint32_t holder)
+{
+    uint32_t column = prefix_holder_column(holder);
+    uint64_t bit = (uint64_t)1 << column % 64 & walk->live.bits[column / 64];
+
+    if (bit && prefix_holder_state(holder))
+        add_state(walk, column / 64, bit, prefix_holder_state(holder));
+}
+
+static void add_line(struct walk *walk, const struct prefix_line *line)
+{
+    uint64_t chunk = line_word(line, PREFIX_LINE_CHUNK) % PREFIX_CHUNKS;
+    uint64_t live = walk->live.bits[chunk];
+    uint64_t gpu, host, confirmed, guess;
+
+    if (!live)
+        return;
+    gpu = line_word(line, PREFIX_LINE_TIER + PREFIX_TIER_GPU);
+    host = line_word(line, PREFIX_LINE_TIER + PREFIX_TIER_HOST);
+    confirmed = gpu | host | line_word(line, PREFIX_LINE_TIER + PREFIX_TIER_DISK);
+    guess = line_word(line, PREFIX_LINE_GUESS) | line_word(line, PREFIX_LINE_GUESS + 1) |
+            line_word(line, PREFIX_LINE_GUESS + 2);
+    walk->held[chunk] = (confirmed | guess) & live;
+    walk->on_gpu[chunk] = gpu & live;
+    walk->on_host[chunk] = host & ~gpu & live;
+    walk->confirmed[chunk] = confirmed & live;
+}
+
+static void add_set(struct walk *walk, const struct prefix_line *lines)
+{
+    struct prefix_head head = prefix_head_of(lines);
+
+    for (unsigned i = 0; head.bitmap && i < head.lines; i++)
+        add_line(walk, &lines[i]);
+    for (unsigned i = 0; !head.bitmap && i < head.count; i++)
+        add_holder(walk, prefix_list_holder(lines, i));
+}
+
+static void clear_held(struct walk *walk)
+{
+    for (size_t i = 0; i < walk->live.chunk_count; i++) {
+        uint16_t chunk = walk->live.chunks[i];
+
+        walk->held[chunk] = walk->on_gpu[chunk] = 0;
+        walk->on_host[chunk] = walk->confirmed[chunk] = 0;
+    }
+}
+
+static void add_word(struct walk *walk, uint64_t word)
+{
+    if (word & PREFIX_WORD_SET) {
+        add_set(walk, prefix_word_lines(&walk->index->sets, word));
+        return;
+    }
+    for (unsigned i = 0; i < PREFIX_INLINE; i++)
+        add_holder(walk, prefix_word_holder(word, i));
+}
+
+/* Whether the entry still says what was read from it: key, and word but for its age. What lines
+ * said was acquired: if they were another's by then, the word has changed. */
+static bool is_unchanged(const struct prefix_entry *entry, uint64_t key, uint64_t word)
+{
+    return atomic_load_explicit(&entry->key, memory_order_relaxed) == key &&
+           ((atomic_load_explicit(&entry->word, memory_order_relaxed) ^ word) &
+            ~(uint64_t)PREFIX_WORD_AGE) == 0;
+}
+
+/* Which live columns hold the block, into `held` and its kin. */
+static void read_block(struct walk *walk, size_t block)
+{
+    for (int tries = 0; tries < TRIES; tries++) {
+        struct prefix_entry *entry = look(walk, block);
+        uint64_t word;
+
+        clear_held(walk);
+        if (!entry)
+            return;
+        word = atomic_load_explicit(&entry->word, memory_order_acquire);
+        add_word(walk, word);
+        if (!is_unchanged(entry, walk->keys[block], word))
+            continue;
+        if ((word & PREFIX_WORD_AGE) != PREFIX_WORD_AGE)
+            atomic_fetch_or_explicit(&entry->word, PREFIX_WORD_AGE, memory_order_relaxed);
+        return;
+    }
+    clear_held(walk);
+}
+
+static struct prefix_match *match_at(struct walk *walk, uint32_t chunk, uint64_t bits)
+{
+    return &walk->matches[walk->match_of[chunk * 64 + (unsigned)__builtin_ctzll(bits)]];
+}
+
+/* What is held is counted where it is not simply on the GPU. */
+static void count_kinds(struct walk *walk, uint32_t chunk)
+{
+    uint64_t held = walk->held[chunk];
+    uint64_t confirmed = walk->confirmed[chunk];
+    uint64_t gpu = walk->on_gpu[chunk];
+    uint64_t host = walk->on_host[chunk];
+
+    if (held == gpu)
+        return;
+    for (uint64_t bits = host; bits; bits &= bits - 1)
+        match_at(walk, chunk, bits)->on_host++;
+    for (uint64_t bits = confirmed & ~gpu & ~host; bits; bits &= bits - 1)
+        match_at(walk, chunk, bits)->on_disk++;
+    for (uint64_t bits = held & ~confirmed; bits; bits &= bits - 1)
+        match_at(walk, chunk, bits)->speculative++;
+}
+
+/* Live columns that do not hold the block have matched so many before it. */
+static void drop_out(struct walk *walk, size_t block)
+{
+    struct columns *live = &walk->live;
+
+    for (size_t i = 0; i < live->chunk_count;) {
+        uint16_t chunk = live->chunks[i];
+
+        for (uint64_t bits = live->bits[chunk] & ~walk->held[chunk]; bits; bits &= bits - 1)
+            match_at(walk, chunk, bits)->blocks = (uint32_t)block;
+        live->bits[chunk] = walk->held[chunk];
+        count_kinds(walk, chunk);
+        if (live->bits[chunk])
+            i++;
+        else
+            live->chunks[i] = live->chunks[--live->chunk_count];
+    }
+}
+
+static void walk_begin(struct walk *walk, const uint32_t *columns, size_t count)
+{
+    struct columns *live = &walk->live;
+
+    memset(walk->matches, 0, count * sizeof(*walk->matches));
+    memset(live->bits, 0, sizeof(live->bits));
+    live->chunk_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t column = columns[i];
+
+        if (column >= PREFIX_COLUMNS_MAX)
+            continue;
+        if (!live->bits[column / 64])
+            live->chunks[live->chunk_count++] = (uint16_t)(column / 64);
+        live->bits[column / 64] |= (uint64_t)1 << column % 64;
+        walk->match_of[column] = (uint16_t)i;
+    }
+}
+
+static void walk_end(struct walk *walk)
+{
+    clear_held(walk);
+    drop_out(walk, walk->count);
+}
+
+void prefix_index_match(struct prefix_index *index, const uint64_t *keys, size_t count,
+                        const uint32_t *columns, size_t column_count,
+                        struct prefix_match *ret_matches)
+{
+    struct walk walk;
+
+    walk.index = index;
+    walk.keys = keys;
+    walk.count = count;
+    walk.buckets = atomic_load_explicit(&index->table.count, memory_order_acquire);
+    walk.matches = ret_matches;
+    for (size_t block = 0; block < BUCKETS_AHEAD; block++)
+        fetch_bucket(&walk, block);
+    walk_begin(&walk, columns, column_count);
+    for (size_t block = 0; block < count && walk.live.chunk_count > 0; block++) {
+        fetch_bucket(&walk, block + BUCKETS_AHEAD);
+        fetch_set(&walk, block + SETS_AHEAD);
+        read_block(&walk, block);
+        drop_out(&walk, block);
+    }
+    walk_end(&walk);
+}
+
+unsigned prefix_index_tiers(struct prefix_index *index, uint64_t key, uint32_t column,
+                            bool *ret_speculative)
+{
+    const struct prefix_entry *entry = prefix_table_find(&index->table, key);
+    uint32_t state = 0;
+
+    if (entry)
+        state = prefix_state_get(&index->sets,
+                                 atomic_load_explicit(&entry->word, memory_order_acquire), column);
+    *ret_speculative = (state & PREFIX_STATE_GUESS) != 0;
+    return state & PREFIX_STATE_TIERS;
+}
