@@ -1,0 +1,309 @@
+/*
+ * Byte-pair encoding: what a piece begins as, whether it is a token as a whole, and the cache in
+ * front of it all.
+ */
+#include "gateway/token/bpe.h"
+
+#include "gateway/base/utf8.h"
+#include "gateway/token/merge.h"
+#include "gateway/token/pieces.h"
+#include "gateway/token/words.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+/* Pieces that are hashed and prefetched before the first of them is looked up. */
+#define BATCH 64
+
+struct bpe {
+    struct merge merge;
+    struct words words;
+    bool *whole; /* by number of a token: a piece that is it becomes it */
+    uint32_t byte_ids[256];
+    bool byte_level, fuse_unk;
+    uint32_t unk_id;
+    char *end_of_word;
+    size_t end_of_word_len;
+    const struct split_type *split;
+    uint64_t seed[2];
+};
+
+struct bpe_cache {
+    struct pieces pieces;
+    struct merge_scratch scratch;
+    struct ids symbols;
+    char *last; /* the last symbol's bytes with the end of word behind them */
+};
+
+/* ---- what a piece begins as ---- */
+
+/* Symbols so far. The reference adds an unknown one only when it sees what comes behind it. */
+struct symbols {
+    const struct bpe *bpe;
+    struct ids *ids;
+    bool unk_pending;
+};
+
+static void flush_unknown(struct symbols *to)
+{
+    if (to->unk_pending)
+        ids_add(to->ids, to->bpe->unk_id);
+    to->unk_pending = false;
+}
+
+static void add_symbol(struct symbols *to, uint32_t id)
+{
+    flush_unknown(to);
+    ids_add(to->ids, id);
+}
+
+static void add_unknown(struct symbols *to)
+{
+    if (to->bpe->unk_id == BPE_NO_ID)
+        return;
+    if (!to->bpe->fuse_unk)
+        flush_unknown(to);
+    to->unk_pending = true;
+}
+
+static uint32_t token_id(const struct bpe *bpe, struct slice bytes)
+{
+    uint32_t number = words_find(&bpe->words, bytes, piece_of(bytes, bpe->seed).hash);
+
+    return number == WORDS_NONE ? BPE_NO_ID : bpe->words.ids[number];
+}
+
+/* All its bytes as symbols of their own, if the vocabulary has them all. Unknown ones before them
+ * stay pending, as in the reference. */
+static bool add_bytes(struct symbols *to, struct slice bytes)
+{
+    for (size_t i = 0; i < bytes.len; i++)
+        if (to->bpe->byte_ids[(uint8_t)bytes.at[i]] == BPE_NO_ID)
+            return false;
+    for (size_t i = 0; i < bytes.len; i++)
+        ids_add(to->ids, to->bpe->byte_ids[(uint8_t)bytes.at[i]]);
+    return true;
+}
+
+/* One character of the reference: a byte, or a code point, with what ends a word behind it. */
+static void add_character(struct symbols *to, struct slice bytes)
+{
+    uint32_t id = token_id(to->bpe, bytes);
+
+    if (id != BPE_NO_ID)
+        add_symbol(to, id);
+    else if (to->bpe->byte_level || !add_bytes(to, bytes))
+        add_unknown(to);
+}
+
+static void add_last(struct symbols *to, struct bpe_cache *cache, struct slice character)
+{
+    memcpy(cache->last, character.at, character.len);
+    memcpy(cache->last + character.len, to->bpe->end_of_word, to->bpe->end_of_word_len);
+    add_character(to, slice_of(cache->last, character.len + to->bpe->end_of_word_len));
+}
+
+static void add_byte(struct symbols *to, uint8_t byte)
+{
+    uint32_t id = to->bpe->byte_ids[byte];
+
+    if (id != BPE_NO_ID)
+        add_symbol(to, id);
+    else
+        add_unknown(to);
+}
+
+/* Bytes of the first character; of what is no UTF-8 one byte. */
+static size_t character_bytes(const struct bpe *bpe, struct slice rest)
+{
+    size_t bytes = bpe->byte_level ? 1 : utf8_sequence(rest);
+
+    return bytes ? bytes : 1;
+}
+
+static void fill_symbols(const struct bpe *bpe, struct bpe_cache *cache, struct slice piece)
+{
+    struct symbols to = { bpe, &cache->symbols, false };
+    size_t bytes;
+
+    cache->symbols.count = 0;
+    for (; piece.len > 0; piece = slice_skip(piece, bytes)) {
+        bytes = character_bytes(bpe, piece);
+        if (bytes == piece.len && bpe->end_of_word_len > 0)
+            add_last(&to, cache, piece);
+        else if (bpe->byte_level)
+            add_byte(&to, (uint8_t)piece.at[0]);
+        else
+            add_character(&to, slice_head(piece, bytes));
+    }
+    flush_unknown(&to);
+}
+
+/* By merging alone, into cache->symbols. */
+static void merge_piece(const struct bpe *bpe, struct bpe_cache *cache, struct slice piece)
+{
+    fill_symbols(bpe, cache, piece);
+    cache->symbols.count =
+        merge_run(&bpe->merge, &cache->scratch, cache->symbols.at, cache->symbols.count);
+}
+
+/* ---- building ---- */
+
+static void note_initial_symbols(struct bpe *bpe, const struct bpe_spec *spec)
+{
+    for (int byte = 0; byte < 256; byte++)
+        if (bpe->byte_ids[byte] != BPE_NO_ID)
+            merge_note_initial(&bpe->merge, bpe->byte_ids[byte]);
+    if (bpe->unk_id != BPE_NO_ID)
+        merge_note_initial(&bpe->merge, bpe->unk_id);
+    for (size_t i = 0; i < spec->token_count; i++) {
+        struct slice bytes = spec->tokens[i].bytes;
+
+        if (spec->end_of_word.len > 0 && slice_ends(bytes, spec->end_of_word))
+            bytes.len -= spec->end_of_word.len;
+        if (bytes.len > 0 && character_bytes(bpe, bytes) == bytes.len)
+            merge_note_initial(&bpe->merge, spec->tokens[i].id);
+    }
+}
+
+/* A token that merging its bytes gives is found by looking it up, which is faster; one that it does
+ * not give must not be, unless the vocabulary says that merges do not matter. */
+static void find_whole(struct bpe *bpe, bool ignore_merges)
+{
+    struct bpe_cache *cache = bpe_cache_new(bpe, /* bytes= */ 0);
+
+    bpe->whole = xcalloc(bpe->words.count + 1, sizeof(bool));
+    for (uint32_t i = 0; i < bpe->words.count; i++) {
+        bpe->whole[i] = ignore_merges;
+        if (ignore_merges || bpe->words.offsets[i] == bpe->words.offsets[i + 1])
+            continue;
+        merge_piece(bpe, cache, words_bytes(&bpe->words, i));
+        bpe->whole[i] = cache->symbols.count == 1 && cache->symbols.at[0] == bpe->words.ids[i];
+    }
+    bpe_cache_free(cache);
+}
+
+static uint32_t ids_of(const struct bpe_spec *spec)
+{
+    uint32_t ids = 0;
+
+    for (size_t i = 0; i < spec->token_count; i++)
+        if (spec->tokens[i].id >= ids)
+            ids = spec->tokens[i].id + 1;
+    return ids;
+}
+
+struct bpe *bpe_new(const struct bpe_spec *spec)
+{
+    struct bpe *bpe = xcalloc(1, sizeof(*bpe));
+
+    CHECK(getrandom(bpe->seed, sizeof(bpe->seed), 0) == sizeof(bpe->seed));
+    memcpy(bpe->byte_ids, spec->byte_ids, sizeof(bpe->byte_ids));
+    bpe->byte_level = spec->byte_level;
+    bpe->fuse_unk = spec->fuse_unk;
+    bpe->unk_id = spec->unk_id;
+    bpe->split = spec->split;
+    bpe->end_of_word = slice_dup(spec->end_of_word);
+    bpe->end_of_word_len = spec->end_of_word.len;
+    words_init(&bpe->words, spec->tokens, spec->token_count, bpe->seed);
+    merge_init(&bpe->merge, spec->merges, spec->merge_count, ids_of(spec));
+    note_initial_symbols(bpe, spec);
+    find_whole(bpe, spec->ignore_merges);
+    return bpe;
+}
+
+void bpe_free(struct bpe *bpe)
+{
+    if (!bpe)
+        return;
+    merge_release(&bpe->merge);
+    words_release(&bpe->words);
+    free(bpe->whole);
+    free(bpe->end_of_word);
+    free(bpe);
+}
+
+struct bpe_cache *bpe_cache_new(const struct bpe *bpe, size_t bytes)
+{
+    struct bpe_cache *cache = xcalloc(1, sizeof(*cache));
+
+    pieces_init(&cache->pieces, bytes);
+    ids_init(&cache->symbols);
+    cache->last = xmalloc(bpe->end_of_word_len + 4 /* bytes of a code point */);
+    return cache;
+}
+
+void bpe_cache_free(struct bpe_cache *cache)
+{
+    if (!cache)
+        return;
+    pieces_release(&cache->pieces);
+    merge_scratch_release(&cache->scratch);
+    ids_release(&cache->symbols);
+    free(cache->last);
+    free(cache);
+}
+
+/* ---- encoding ---- */
+
+/* A piece that the cache does not have. */
+static void encode_new(const struct bpe *bpe, struct bpe_cache *cache, const struct piece *piece,
+                       struct slice bytes, struct ids *ids)
+{
+    uint32_t number = words_find(&bpe->words, bytes, piece->hash);
+
+    if (number != WORDS_NONE && bpe->whole[number]) {
+        cache->symbols.count = 0;
+        ids_add(&cache->symbols, bpe->words.ids[number]);
+    } else {
+        merge_piece(bpe, cache, bytes);
+    }
+    pieces_put(&cache->pieces, piece, bytes, cache->symbols.at, cache->symbols.count);
+    memcpy(ids_reserve(ids, cache->symbols.count), cache->symbols.at,
+           cache->symbols.count * sizeof(uint32_t));
+    ids->count += cache->symbols.count;
+}
+
+/* The pieces of `text` that begin at `at` and end at `ends`. */
+static void encode_batch(const struct bpe *bpe, struct bpe_cache *cache, struct slice text,
+                         size_t at, const uint32_t *ends, size_t count, struct ids *ids)
+{
+    struct piece pieces[BATCH];
+    size_t from = at;
+
+    ids_reserve(ids, ends[count - 1] - at + PIECES_INLINE);
+    for (size_t i = 0; i < count; from = ends[i++]) {
+        pieces[i] = piece_of(slice_of(text.at + from, ends[i] - from), bpe->seed);
+        pieces_prefetch(&cache->pieces, pieces[i].hash);
+    }
+    for (size_t i = 0; i < count; at = ends[i++]) {
+        struct slice bytes = slice_of(text.at + at, ends[i] - at);
+
+        if (!pieces_get(&cache->pieces, &pieces[i], bytes, ids))
+            encode_new(bpe, cache, &pieces[i], bytes, ids);
+    }
+}
+
+void bpe_encode_piece(const struct bpe *bpe, struct bpe_cache *cache, struct slice piece,
+                      struct ids *ids)
+{
+    uint32_t end = (uint32_t)piece.len;
+
+    if (piece.len > 0)
+        encode_batch(bpe, cache, piece, 0, &end, 1, ids);
+}
+
+void bpe_encode(const struct bpe *bpe, struct bpe_cache *cache, struct slice text, struct ids *ids)
+{
+    uint32_t ends[BATCH];
+    size_t count;
+
+    if (!bpe->split) {
+        bpe_encode_piece(bpe, cache, text, ids);
+        return;
+    }
+    for (size_t at = 0; at < text.len; at = ends[count - 1]) {
+        count = bpe->split->ends(text, at, ends, BATCH);
+        encode_batch(bpe, cache, text, at, ends, count, ids);
+    }
+}

@@ -1,0 +1,122 @@
+/*
+ * The cache of pieces.
+ */
+#include "gateway/token/pieces.h"
+
+#include <stdlib.h>
+
+#define LINE 64
+
+static bool is_long(const struct piece *piece)
+{
+    return piece->high >> 56 > PIECE_SHORT;
+}
+
+void pieces_init(struct pieces *pieces, size_t bytes)
+{
+    size_t sets = 1, set_bytes = 2 * sizeof(struct pieces_slot);
+
+    *pieces = (struct pieces){ 0 };
+    if (bytes < 2 * (set_bytes + PIECES_LONG))
+        return;
+    while (sets * 2 * set_bytes <= bytes - bytes / 4)
+        sets *= 2;
+    pieces->slots = aligned_alloc(LINE, sets * set_bytes);
+    CHECK(pieces->slots);
+    memset(pieces->slots, 0, sets * set_bytes);
+    pieces->set_mask = sets - 1;
+    pieces->ring_bytes = bytes - sets * set_bytes;
+    pieces->ring = xmalloc(pieces->ring_bytes);
+}
+
+void pieces_release(struct pieces *pieces)
+{
+    free(pieces->slots);
+    free(pieces->ring);
+}
+
+/* What a slot has in the ring: its ids, then its bytes. NULL: overwritten since. */
+static const char *ring_at(const struct pieces *pieces, const struct pieces_slot *slot)
+{
+    uint64_t at = (uint64_t)slot->at[1] << 32 | slot->at[0];
+
+    return pieces->head <= at + pieces->ring_bytes ? pieces->ring + at % pieces->ring_bytes : NULL;
+}
+
+/* Room for a record, which never wraps around; its place counted from the ring's first byte ever.
+ */
+static uint64_t ring_take(struct pieces *pieces, size_t bytes)
+{
+    uint64_t at = pieces->head, left = pieces->ring_bytes - at % pieces->ring_bytes;
+
+    if (left < bytes)
+        at += left;
+    pieces->head = at + bytes;
+    return at;
+}
+
+/* The ids of a slot; NULL: it is of another piece, or of one whose record is gone. */
+static const uint32_t *slot_ids(const struct pieces *pieces, const struct pieces_slot *slot,
+                                const struct piece *piece, struct slice bytes)
+{
+    const char *record;
+
+    if (slot->low != piece->low || slot->high != piece->high)
+        return NULL;
+    if (slot->count <= PIECES_INLINE && !is_long(piece))
+        return slot->ids;
+    record = ring_at(pieces, slot);
+    if (record && is_long(piece) &&
+        memcmp(record + slot->count * sizeof(uint32_t), bytes.at, bytes.len) != 0)
+        return NULL;
+    return (const uint32_t *)(const void *)record;
+}
+
+bool pieces_get(struct pieces *pieces, const struct piece *piece, struct slice bytes,
+                struct ids *ids)
+{
+    struct pieces_slot *set, old;
+    const uint32_t *found;
+
+    if (!pieces->slots)
+        return false;
+    set = pieces_set(pieces, piece->hash);
+    found = slot_ids(pieces, &set[0], piece, bytes);
+    if (!found) {
+        found = slot_ids(pieces, &set[1], piece, bytes);
+        if (!found)
+            return false;
+        old = set[0];
+        set[0] = set[1];
+        set[1] = old;
+        found = slot_ids(pieces, &set[0], piece, bytes);
+    }
+    memcpy(ids->at + ids->count, found, set[0].count * sizeof(uint32_t));
+    ids->count += set[0].count;
+    return true;
+}
+
+void pieces_put(struct pieces *pieces, const struct piece *piece, struct slice bytes,
+                const uint32_t *ids, size_t count)
+{
+    size_t kept = is_long(piece) ? bytes.len : 0, id_bytes = count * sizeof(*ids);
+    struct pieces_slot *set, slot = { .low = piece->low, .high = piece->high };
+
+    if (!pieces->slots || bytes.len > PIECES_LONG || id_bytes + kept > pieces->ring_bytes / 4)
+        return;
+    slot.count = (uint32_t)count;
+    if (count <= PIECES_INLINE && !kept) {
+        memcpy(slot.ids, ids, id_bytes);
+    } else {
+        uint64_t at = ring_take(pieces, (id_bytes + kept + 3) & ~(size_t)3);
+        char *record = pieces->ring + at % pieces->ring_bytes;
+
+        memcpy(record, ids, id_bytes);
+        memcpy(record + id_bytes, bytes.at, kept);
+        slot.at[0] = (uint32_t)at;
+        slot.at[1] = (uint32_t)(at >> 32);
+    }
+    set = pieces_set(pieces, piece->hash);
+    set[1] = set[0];
+    set[0] = slot;
+}
