@@ -1,28 +1,149 @@
 /*
- * The table of known patterns, made of splits.def's rows.
+ * The table of known patterns, made of splits.def's rows, and the kernel they run with.
  */
 #include "gateway/token/split.h"
 
 #include "gateway/token/split_core.h"
+#include "gateway/token/split_kernel.h"
+#include "gateway/token/split_window.h"
 
-/* One loop a row, so that the scanner is compiled for its shape. */
-#define SPLIT_ENDS(name, next)                                                                     \
+/* Where windows find nothing, so many bytes are left to the scanner before the next one is tried.
+ */
+#define WINDOW_PAUSE 64
+
+static struct split_kernel kernels[4]; /* the last one stays empty */
+uint8_t split_wide_of[256];
+
+static void add_kernel(struct split_kernel **at, const char *name, split_classify_fn *classify)
+{
+    *(*at)++ = (struct split_kernel){ .name = name, .classify = classify };
+}
+
+static enum split_wide wide_of(uint64_t mask)
+{
+    if (mask & (UNICODE_MASK(LU) | UNICODE_MASK(LT)))
+        return SPLIT_WIDE_UPPER;
+    if (mask & UNICODE_MASK(LL))
+        return SPLIT_WIDE_LOWER;
+    if (mask & SPLIT_LETTER)
+        return SPLIT_WIDE_BOTH;
+    if (mask & SPLIT_NUMBER)
+        return SPLIT_WIDE_NUMBER;
+    if (mask & SPLIT_SPACE)
+        return SPLIT_WIDE_SPACE;
+    return mask & UNICODE_MASK(M) ? SPLIT_WIDE_MARK : SPLIT_WIDE_SYMBOL;
+}
+
+/* Before main, so that no thread sees it half done. */
+__attribute__((constructor)) static void find_kernels(void)
+{
+    struct split_kernel *at = kernels;
+
+    for (size_t kind = 0; kind < unicode_kinds; kind++)
+        split_wide_of[kind] = (uint8_t)wide_of(unicode_kind_mask[kind]);
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512bw"))
+        add_kernel(&at, "avx512", split_classify_avx512);
+    if (__builtin_cpu_supports("avx2"))
+        add_kernel(&at, "avx2", split_classify_avx2);
+#elif defined(__aarch64__)
+    add_kernel(&at, "neon", split_classify_neon);
+#endif
+    add_kernel(&at, "scalar", NULL);
+}
+
+const struct split_kernel *split_kernels(void)
+{
+    return kernels;
+}
+
+/* ---- pieces of a text ---- */
+
+/* A text being split, and where its pieces end so far. */
+struct scan {
+    const char *text;
+    uint32_t at, len;
+    uint32_t *ends;
+    size_t count, room;
+};
+
+static inline __attribute__((always_inline)) void
+scan_shape(struct scan *scan, const struct split_shape *shape, uint32_t until)
+{
+    while (scan->at < until && scan->count < scan->room) {
+        scan->at = split_shape_next(shape, scan->text, scan->at, scan->len);
+        scan->ends[scan->count++] = scan->at;
+    }
+}
+
+/* Adds the pieces of a window that begins where the scan is. */
+static inline void scan_window(struct scan *scan, uint64_t begins)
+{
+    uint32_t from = scan->at;
+
+    for (; begins && scan->count < scan->room; begins &= begins - 1) {
+        scan->at = from + (uint32_t)__builtin_ctzll(begins);
+        scan->ends[scan->count++] = scan->at;
+    }
+}
+
+static inline __attribute__((always_inline)) size_t
+shape_ends(const struct split_shape *shape, split_classify_fn *classify, struct scan *scan)
+{
+    while (classify && scan->len - scan->at >= SPLIT_LANES && scan->count < scan->room) {
+        const char *at = scan->text + scan->at;
+        struct split_lanes lanes;
+        uint64_t begins;
+
+        classify(at, &lanes);
+        begins = split_window_begins(shape, at, &lanes);
+        if (LIKELY(begins))
+            scan_window(scan, begins);
+        else
+            scan_shape(scan, shape, scan->at + WINDOW_PAUSE);
+    }
+    scan_shape(scan, shape, scan->len);
+    return scan->count;
+}
+
+static inline __attribute__((always_inline)) size_t match_ends(split_match_fn *match,
+                                                               struct scan *scan)
+{
+    while (scan->at < scan->len && scan->count < scan->room) {
+        scan->at = split_match_next(match, scan->text, scan->at, scan->len);
+        scan->ends[scan->count++] = scan->at;
+    }
+    return scan->count;
+}
+
+/* ---- the rows ---- */
+
+/* Compiled for each shape: by a kernel, and with the one that was chosen. */
+#define ENDS(name)                                                                                 \
     static size_t ends_##name(struct slice text, size_t from, uint32_t *ret_ends, size_t room)     \
     {                                                                                              \
-        uint32_t at = (uint32_t)from, len = (uint32_t)text.len;                                    \
-        size_t count = 0;                                                                          \
-                                                                                                   \
-        while (at < len && count < room) {                                                         \
-            at = next;                                                                             \
-            ret_ends[count++] = at;                                                                \
-        }                                                                                          \
-        return count;                                                                              \
+        return by_##name(kernels->classify, text, from, ret_ends, room);                           \
     }
 #define SPLIT_SHAPE(name, letters, digits, contraction, lines, slash, pattern)                     \
     static const struct split_shape shape_##name = { letters, digits, contraction, lines, slash }; \
-    SPLIT_ENDS(name, split_shape_next(&shape_##name, text.at, at, len))
+    static size_t by_##name(split_classify_fn *classify, struct slice text, size_t from,           \
+                            uint32_t *ret_ends, size_t room)                                       \
+    {                                                                                              \
+        struct scan scan = { text.at, (uint32_t)from, (uint32_t)text.len, ret_ends, 0, room };     \
+                                                                                                   \
+        return shape_ends(&shape_##name, classify, &scan);                                         \
+    }                                                                                              \
+    ENDS(name)
 #define SPLIT_MATCH(name, match, pattern)                                                          \
-    SPLIT_ENDS(name, split_match_next(match, text.at, at, len))
+    static size_t by_##name(UNUSED split_classify_fn *classify, struct slice text, size_t from,    \
+                            uint32_t *ret_ends, size_t room)                                       \
+    {                                                                                              \
+        struct scan scan = { text.at, (uint32_t)from, (uint32_t)text.len, ret_ends, 0, room };     \
+                                                                                                   \
+        return match_ends(match, &scan);                                                           \
+    }                                                                                              \
+    ENDS(name)
 #include "gateway/token/splits.def"
 #undef SPLIT_SHAPE
 #undef SPLIT_MATCH
@@ -43,6 +164,28 @@ const struct split_type *const split_all[] = {
 #undef SPLIT_MATCH
 };
 const size_t split_count = ARRAY_LEN(split_all);
+
+typedef size_t by_fn(split_classify_fn *classify, struct slice text, size_t from,
+                     uint32_t *ret_ends, size_t room);
+
+/* In the order of split_all. */
+static by_fn *const by_kernel[] = {
+#define SPLIT_SHAPE(name, letters, digits, contraction, lines, slash, pattern) by_##name,
+#define SPLIT_MATCH(name, match, pattern)                                      by_##name,
+#include "gateway/token/splits.def"
+#undef SPLIT_SHAPE
+#undef SPLIT_MATCH
+};
+
+size_t split_ends_by(const struct split_kernel *kernel, const struct split_type *split,
+                     struct slice text, size_t from, uint32_t *ret_ends, size_t room)
+{
+    for (size_t i = 0; i < split_count; i++)
+        if (split_all[i] == split)
+            return by_kernel[i](kernel->classify, text, from, ret_ends, room);
+    CHECK(!"a split that is none of split_all");
+    return 0;
+}
 
 const struct split_type *split_find(struct slice pattern)
 {

@@ -4,6 +4,7 @@
 #include "gateway/token/split.h"
 
 #include "gateway/token/split_core.h"
+#include "gateway/token/split_kernel.h"
 #include "tests/unit/texts.h"
 
 #include <setjmp.h>
@@ -205,12 +206,38 @@ static void segments_between_cuts_split_alike_in_any_order(void **state)
     }
 }
 
+static void every_kernel_finds_the_same_pieces(void **state)
+{
+    char text[4 * TEXT];
+    uint64_t seed = 13;
+
+    (void)state;
+    for (int round = 0; round < 20000; round++) {
+        const struct split_type *split = split_all[random_below(&seed, split_count)];
+        struct slice s = texts_random(&seed, text, sizeof(text));
+        uint32_t expected[4 * TEXT], got[4 * TEXT];
+        const struct split_kernel *kernel = split_kernels();
+        size_t count, n;
+
+        count = split->ends(s, 0, expected, ARRAY_LEN(expected));
+        for (; kernel->name; kernel++) {
+            n = split_ends_by(kernel, split, s, 0, got, ARRAY_LEN(got));
+            for (size_t i = 0; i < n && i < count; i++)
+                if (got[i] != expected[i])
+                    fail_msg("%s by %s, round %d: piece %zu ends at %u, not %u", split->name,
+                             kernel->name, round, i, got[i], expected[i]);
+            assert_int_equal(n, count);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_fall_into_the_pieces_of_the_pattern),
         cmocka_unit_test(patterns_are_found_by_their_text),
         cmocka_unit_test(little_room_only_means_more_calls),
+        cmocka_unit_test(every_kernel_finds_the_same_pieces),
         cmocka_unit_test(segments_between_cuts_split_alike_in_any_order),
     };
 
