@@ -68,7 +68,7 @@ static void add_unknown(struct symbols *to)
 
 static uint32_t token_id(const struct bpe *bpe, struct slice bytes)
 {
-    uint32_t number = words_find(&bpe->words, bytes, piece_of(bytes, bpe->seed).hash);
+    uint32_t number = words_find(&bpe->words, bytes, piece_of(bytes, bytes.len, bpe->seed).hash);
 
     return number == WORDS_NONE ? BPE_NO_ID : bpe->words.ids[number];
 }
@@ -273,7 +273,7 @@ static void encode_batch(const struct bpe *bpe, struct bpe_cache *cache, struct 
 
     ids_reserve(ids, ends[count - 1] - at + PIECES_INLINE);
     for (size_t i = 0; i < count; from = ends[i++]) {
-        pieces[i] = piece_of(slice_of(text.at + from, ends[i] - from), bpe->seed);
+        pieces[i] = piece_of(slice_of(text.at + from, ends[i] - from), text.len - from, bpe->seed);
         pieces_prefetch(&cache->pieces, pieces[i].hash);
     }
     for (size_t i = 0; i < count; at = ends[i++]) {

@@ -18,11 +18,21 @@ struct piece {
     uint64_t low, high, hash;
 };
 
-/* Up to 16 bytes, zeros behind. */
-static inline void piece_words(struct slice bytes, uint64_t ret_words[2])
+/* Up to 16 bytes, zeros behind. `readable`: bytes that may be read from there on. */
+static inline void piece_words(struct slice bytes, size_t readable, uint64_t ret_words[2])
 {
     ret_words[0] = ret_words[1] = 0;
-    memcpy(ret_words, bytes.at, bytes.len < 16 ? bytes.len : 16);
+    if (LIKELY(readable >= 16)) {
+        uint32_t bits = (uint32_t)bytes.len * 8;
+
+        memcpy(ret_words, bytes.at, 16);
+        if (bits < 128)
+            ret_words[1] &= bits > 64 ? ~0ull >> (128 - bits) : 0;
+        if (bits < 64)
+            ret_words[0] &= (1ull << bits) - 1;
+    } else {
+        memcpy(ret_words, bytes.at, bytes.len < 16 ? bytes.len : 16);
+    }
 }
 
 static inline uint64_t piece_mix(uint64_t low, uint64_t high, const uint64_t seed[2])
@@ -36,13 +46,14 @@ static inline uint64_t piece_hash_long(struct slice bytes, const uint64_t seed[2
     uint64_t hash = bytes.len, words[2];
 
     for (; bytes.len > 0; bytes = slice_skip(bytes, 16)) {
-        piece_words(bytes, words);
+        piece_words(bytes, bytes.len, words);
         hash = piece_mix(words[0], words[1] ^ hash, seed) + hash;
     }
     return hash;
 }
 
-static inline struct piece piece_of(struct slice bytes, const uint64_t seed[2])
+/* `readable`: bytes that may be read from the piece's first on; more than it has make it faster. */
+static inline struct piece piece_of(struct slice bytes, size_t readable, const uint64_t seed[2])
 {
     struct piece piece;
     uint64_t words[2];
@@ -52,7 +63,7 @@ static inline struct piece piece_of(struct slice bytes, const uint64_t seed[2])
         piece.high = 0xffull << 56 | bytes.len;
         return piece;
     }
-    piece_words(bytes, words);
+    piece_words(bytes, readable, words);
     piece.low = words[0];
     piece.high = words[1] | (uint64_t)bytes.len << 56;
     piece.hash = piece_mix(piece.low, piece.high, seed);

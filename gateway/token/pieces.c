@@ -16,15 +16,14 @@ void pieces_init(struct pieces *pieces, size_t bytes)
 {
     size_t sets = 1, set_bytes = 2 * sizeof(struct pieces_slot);
 
-    *pieces = (struct pieces){ 0 };
-    if (bytes < 2 * (set_bytes + PIECES_LONG))
-        return;
     while (sets * 2 * set_bytes <= bytes - bytes / 4)
         sets *= 2;
+    *pieces = (struct pieces){ .set_mask = sets - 1 };
     pieces->slots = aligned_alloc(LINE, sets * set_bytes);
     CHECK(pieces->slots);
     memset(pieces->slots, 0, sets * set_bytes);
-    pieces->set_mask = sets - 1;
+    if (bytes < 2 * (set_bytes + PIECES_LONG))
+        return;
     pieces->ring_bytes = bytes - sets * set_bytes;
     pieces->ring = xmalloc(pieces->ring_bytes);
 }
@@ -55,44 +54,16 @@ static uint64_t ring_take(struct pieces *pieces, size_t bytes)
     return at;
 }
 
-/* The ids of a slot; NULL: it is of another piece, or of one whose record is gone. */
-static const uint32_t *slot_ids(const struct pieces *pieces, const struct pieces_slot *slot,
-                                const struct piece *piece, struct slice bytes)
+bool pieces_get_ring(const struct pieces *pieces, const struct pieces_slot *slot,
+                     const struct piece *piece, struct slice bytes, struct ids *ids)
 {
-    const char *record;
+    const char *record = ring_at(pieces, slot);
+    size_t id_bytes = (slot->count & ~PIECES_IN_RING) * sizeof(uint32_t);
 
-    if (slot->low != piece->low || slot->high != piece->high)
-        return NULL;
-    if (slot->count <= PIECES_INLINE && !is_long(piece))
-        return slot->ids;
-    record = ring_at(pieces, slot);
-    if (record && is_long(piece) &&
-        memcmp(record + slot->count * sizeof(uint32_t), bytes.at, bytes.len) != 0)
-        return NULL;
-    return (const uint32_t *)(const void *)record;
-}
-
-bool pieces_get(struct pieces *pieces, const struct piece *piece, struct slice bytes,
-                struct ids *ids)
-{
-    struct pieces_slot *set, old;
-    const uint32_t *found;
-
-    if (!pieces->slots)
+    if (!record || (is_long(piece) && memcmp(record + id_bytes, bytes.at, bytes.len) != 0))
         return false;
-    set = pieces_set(pieces, piece->hash);
-    found = slot_ids(pieces, &set[0], piece, bytes);
-    if (!found) {
-        found = slot_ids(pieces, &set[1], piece, bytes);
-        if (!found)
-            return false;
-        old = set[0];
-        set[0] = set[1];
-        set[1] = old;
-        found = slot_ids(pieces, &set[0], piece, bytes);
-    }
-    memcpy(ids->at + ids->count, found, set[0].count * sizeof(uint32_t));
-    ids->count += set[0].count;
+    memcpy(ids->at + ids->count, record, id_bytes);
+    ids->count += id_bytes / sizeof(uint32_t);
     return true;
 }
 
@@ -102,7 +73,7 @@ void pieces_put(struct pieces *pieces, const struct piece *piece, struct slice b
     size_t kept = is_long(piece) ? bytes.len : 0, id_bytes = count * sizeof(*ids);
     struct pieces_slot *set, slot = { .low = piece->low, .high = piece->high };
 
-    if (!pieces->slots || bytes.len > PIECES_LONG || id_bytes + kept > pieces->ring_bytes / 4)
+    if (bytes.len > PIECES_LONG || id_bytes + kept > pieces->ring_bytes / 4)
         return;
     slot.count = (uint32_t)count;
     if (count <= PIECES_INLINE && !kept) {
@@ -115,6 +86,7 @@ void pieces_put(struct pieces *pieces, const struct piece *piece, struct slice b
         memcpy(record + id_bytes, bytes.at, kept);
         slot.at[0] = (uint32_t)at;
         slot.at[1] = (uint32_t)(at >> 32);
+        slot.count |= PIECES_IN_RING;
     }
     set = pieces_set(pieces, piece->hash);
     set[1] = set[0];

@@ -12,6 +12,7 @@
 #define WINDOW_PAUSE 64
 
 static struct split_kernel kernels[4]; /* the last one stays empty */
+static const struct split_kernel *used = kernels;
 uint8_t split_wide_of[256];
 
 static void add_kernel(struct split_kernel **at, const char *name, split_classify_fn *classify)
@@ -56,6 +57,11 @@ __attribute__((constructor)) static void find_kernels(void)
 const struct split_kernel *split_kernels(void)
 {
     return kernels;
+}
+
+void split_use(const struct split_kernel *kernel)
+{
+    used = kernel;
 }
 
 /* ---- pieces of a text ---- */
@@ -123,7 +129,7 @@ static inline __attribute__((always_inline)) size_t match_ends(split_match_fn *m
 #define ENDS(name)                                                                                 \
     static size_t ends_##name(struct slice text, size_t from, uint32_t *ret_ends, size_t room)     \
     {                                                                                              \
-        return by_##name(kernels->classify, text, from, ret_ends, room);                           \
+        return by_##name(used->classify, text, from, ret_ends, room);                              \
     }
 #define SPLIT_SHAPE(name, letters, digits, contraction, lines, slash, pattern)                     \
     static const struct split_shape shape_##name = { letters, digits, contraction, lines, slash }; \

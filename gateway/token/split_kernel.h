@@ -34,6 +34,10 @@ struct split_kernel {
 /* Those this processor can run, best first, ended by a NULL name. */
 const struct split_kernel *split_kernels(void);
 
+/* Makes split->ends run with another one than the best. For benchmarks, before other threads are.
+ */
+void split_use(const struct split_kernel *kernel);
+
 /* split->ends by that kernel. For tests and benchmarks. */
 size_t split_ends_by(const struct split_kernel *kernel, const struct split_type *split,
                      struct slice text, size_t from, uint32_t *ret_ends, size_t room);

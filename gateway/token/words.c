@@ -34,7 +34,7 @@ uint32_t words_find(const struct words *words, struct slice bytes, uint64_t hash
 static void add(struct words *words, uint32_t number, const uint64_t seed[2])
 {
     struct slice bytes = words_bytes(words, number);
-    uint64_t hash = piece_of(bytes, seed).hash;
+    uint64_t hash = piece_of(bytes, bytes.len, seed).hash;
     uint32_t i = (uint32_t)hash & words->mask;
 
     if (words_find(words, bytes, hash) != WORDS_NONE)
