@@ -18,6 +18,19 @@
 struct tokenizer;
 struct encoder;
 
+/* What is put around a text. Special tokens written in it are recognised either way, as the
+ * reference does. */
+enum encoder_special {
+    ENCODER_PLAIN,     /* nothing: for rendered chats (add_special_tokens=false) */
+    ENCODER_PROCESSED, /* what tokenizer.json's post-processor adds (add_special_tokens=true) */
+    /*
+     * What an engine puts around a completion's prompt: the same, and the beginning and end tokens
+     * that tokenizer_config.json asks for (add_bos_token, add_eos_token) where the post-processor
+     * adds none (DeepSeek).
+     */
+    ENCODER_COMPLETION,
+};
+
 /*
  * Loads a folder. NULL when a file is missing, corrupt or uses what is not supported; `errors` then
  * has one line that names the file, the JSON path and what is wrong there. Control thread or a
@@ -31,6 +44,13 @@ void tokenizer_unref(struct tokenizer *tokenizer);
 bool tokenizer_id(const struct tokenizer *tokenizer, struct slice content, uint32_t *ret_id);
 /* One more than the largest id. */
 uint32_t tokenizer_size(const struct tokenizer *tokenizer);
+/*
+ * Does to ids of ENCODER_PLAIN or ENCODER_PROCESSED what the reference library does at the end
+ * where tokenizer.json has `truncation` or `padding`. Not for prompts: transformers switches both
+ * off before it encodes, so engines see neither.
+ */
+void tokenizer_fit(const struct tokenizer *tokenizer, enum encoder_special special,
+                   struct ids *ids);
 /* tokenizer_config.json: its members as JSON text, for chat templates (chat_template, bos_token,
  * ...). Borrowed; empty when the folder has none. */
 struct slice tokenizer_config(const struct tokenizer *tokenizer);
@@ -38,19 +58,6 @@ struct slice tokenizer_config(const struct tokenizer *tokenizer);
 /* Keeps a reference on the tokenizer. `cache_bytes` bounds the cache of pieces; 0: none. */
 struct encoder *encoder_new(struct tokenizer *tokenizer, size_t cache_bytes);
 void encoder_free(struct encoder *encoder);
-
-/* What is put around a text. Special tokens written in it are recognised either way, as the
- * reference does. */
-enum encoder_special {
-    ENCODER_PLAIN,     /* nothing: for rendered chats (add_special_tokens=false) */
-    ENCODER_PROCESSED, /* what tokenizer.json's post-processor adds (add_special_tokens=true) */
-    /*
-     * What an engine puts around a completion's prompt: the same, and the beginning and end tokens
-     * that tokenizer_config.json asks for (add_bos_token, add_eos_token) where the post-processor
-     * adds none (DeepSeek).
-     */
-    ENCODER_COMPLETION,
-};
 
 /* Appends the ids of `text` (valid UTF-8, NUL allowed). */
 void encoder_encode(struct encoder *encoder, struct slice text, enum encoder_special special,

@@ -1,0 +1,100 @@
+/*
+ * Loading normalizers and running their steps.
+ */
+#include "gateway/token/normalizer.h"
+
+#include <stdlib.h>
+
+#define STEPS_MAX 64 /* the longest known has six */
+
+#define NORMALIZER(name) extern const struct normalizer_type normalizer_##name;
+#include "gateway/token/normalizers.def"
+#undef NORMALIZER
+
+static const struct normalizer_type *const types[] = {
+#define NORMALIZER(name) &normalizer_##name,
+#include "gateway/token/normalizers.def"
+#undef NORMALIZER
+};
+
+static bool load_step(struct normalizer *normalizer, const struct node *node, struct slice type)
+{
+    struct normalizer_step *step = &normalizer->steps[normalizer->count];
+
+    if (normalizer->count == STEPS_MAX)
+        return node_fail(node, "is more than %d steps", STEPS_MAX);
+    for (size_t i = 0; i < ARRAY_LEN(types); i++)
+        if (slice_eq(type, slice_str(types[i]->name))) {
+            step->type = types[i];
+            normalizer->count++; /* so that a step that fails is released */
+            return !types[i]->load || types[i]->load(node, step);
+        }
+    return node_fail(node, "has type %.*s, which is not supported", SLICE_ARGS(type));
+}
+
+static bool load(struct normalizer *normalizer, const struct node *node)
+{
+    struct node type, list;
+    struct slice name;
+
+    if (!node_is_object(node))
+        return false;
+    type = node_get(node, "type");
+    if (!node_text(&type, &name))
+        return false;
+    if (!slice_eq(name, SLICE("Sequence")))
+        return load_step(normalizer, node, name);
+    list = node_get(node, "normalizers");
+    if (!node_is_array(&list))
+        return false;
+    for (size_t i = 0; i < node_count(&list); i++) {
+        struct node element = node_at(&list, i);
+
+        if (!load(normalizer, &element))
+            return false;
+    }
+    return true;
+}
+
+bool normalizer_load(struct normalizer *normalizer, const struct node *node)
+{
+    *normalizer = (struct normalizer){ 0 };
+    normalizer->steps = xcalloc(STEPS_MAX, sizeof(*normalizer->steps));
+    if (!node->value)
+        return true;
+    if (!load(normalizer, node))
+        return false;
+    normalizer->letters = normalizer->count > 0 &&
+                          normalizer->steps[normalizer->count - 1].type == &normalizer_byte_level;
+    return true;
+}
+
+void normalizer_release(struct normalizer *normalizer)
+{
+    for (size_t i = 0; i < normalizer->count; i++) {
+        pattern_release(&normalizer->steps[i].pattern);
+        charsmap_release(&normalizer->steps[i].charsmap);
+        free(normalizer->steps[i].content);
+    }
+    free(normalizer->steps);
+    *normalizer = (struct normalizer){ 0 };
+}
+
+struct slice normalizer_apply(const struct normalizer *normalizer, struct scratch *scratch,
+                              struct slice text)
+{
+    size_t turn = 0;
+
+    scratch->front_lost = false;
+    for (size_t i = 0; i < normalizer->count; i++) {
+        const struct normalizer_step *step = &normalizer->steps[i];
+        struct text *out = &scratch->normal_texts[turn];
+
+        text_clear(out);
+        if (step->type->run(step, scratch, text, out))
+            continue;
+        text = text_slice(out);
+        turn = !turn;
+    }
+    return text;
+}

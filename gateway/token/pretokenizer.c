@@ -1,0 +1,314 @@
+/*
+ * Loading pre-tokenizers and running their steps.
+ */
+#include "gateway/token/pretokenizer.h"
+
+#include "gateway/token/letters.h"
+#include "gateway/token/pretokenizer_types.h"
+
+#include <stdlib.h>
+
+#define STEPS_MAX 64 /* the longest known has four */
+
+static bool load_step(struct pretokenizer *pretokenizer, const struct node *node, struct slice type)
+{
+    struct pretokenizer_step *step = &pretokenizer->steps[pretokenizer->count];
+
+    if (pretokenizer->count + 2 > STEPS_MAX)
+        return node_fail(node, "is more than %d steps", STEPS_MAX);
+    for (size_t i = 0; i < pretokenizer_type_count; i++) {
+        const struct pretokenizer_type *known = &pretokenizer_types[i];
+
+        if (!slice_eq(type, slice_str(known->name)))
+            continue;
+        pretokenizer->count++; /* so that a step that fails is released */
+        if (known->load)
+            return known->load(node, step);
+        pretokenizer->count++;
+        pretokenizer_bert(step, step + 1);
+        return true;
+    }
+    return node_fail(node, "has type %.*s, which is not supported", SLICE_ARGS(type));
+}
+
+static bool load(struct pretokenizer *pretokenizer, const struct node *node)
+{
+    struct node type, list;
+    struct slice name;
+
+    if (!node_is_object(node))
+        return false;
+    type = node_get(node, "type");
+    if (!node_text(&type, &name))
+        return false;
+    if (!slice_eq(name, SLICE("Sequence")))
+        return load_step(pretokenizer, node, name);
+    list = node_get(node, "pretokenizers");
+    if (!node_is_array(&list))
+        return false;
+    for (size_t i = 0; i < node_count(&list); i++) {
+        struct node element = node_at(&list, i);
+
+        if (!load(pretokenizer, &element))
+            return false;
+    }
+    return true;
+}
+
+bool pretokenizer_load(struct pretokenizer *pretokenizer, const struct node *node)
+{
+    *pretokenizer = (struct pretokenizer){ 0 };
+    pretokenizer->steps = xcalloc(STEPS_MAX + 1, sizeof(*pretokenizer->steps));
+    return !node->value || load(pretokenizer, node);
+}
+
+void pretokenizer_release(struct pretokenizer *pretokenizer)
+{
+    for (size_t i = 0; i < pretokenizer->count; i++)
+        pattern_release(&pretokenizer->steps[i].pattern);
+    free(pretokenizer->steps);
+    *pretokenizer = (struct pretokenizer){ 0 };
+}
+
+bool pretokenizer_take_bytes(struct pretokenizer *pretokenizer, bool letters)
+{
+    struct pretokenizer_step *last;
+
+    for (size_t i = 0; i < pretokenizer->count; i++) {
+        const struct pretokenizer_step *step = &pretokenizer->steps[i];
+
+        if (letters && (step->letters || step->replaces || step->prepends != PREPEND_NEVER))
+            return false;
+        letters = letters || step->letters;
+    }
+    if (!letters)
+        return false;
+    last = &pretokenizer->steps[pretokenizer->count - (pretokenizer->count > 0)];
+    if (pretokenizer->count > 0 && last->letters)
+        last->letters = false;
+    else
+        pretokenizer->steps[pretokenizer->count++].unletters = true;
+    return true;
+}
+
+/* Whether a step does nothing. */
+static bool is_idle(const struct pretokenizer_step *step)
+{
+    return !step->replaces && step->prepends == PREPEND_NEVER && !step->cuts && !step->letters &&
+           !step->unletters;
+}
+
+const struct split_type *pretokenizer_split(const struct pretokenizer *pretokenizer,
+                                            bool *ret_whole)
+{
+    const struct pretokenizer_step *only = NULL;
+
+    for (size_t i = 0; i < pretokenizer->count; i++) {
+        if (is_idle(&pretokenizer->steps[i]))
+            continue;
+        *ret_whole = false;
+        if (only)
+            return NULL;
+        only = &pretokenizer->steps[i];
+    }
+    *ret_whole = !only;
+    if (!only || only->replaces || only->prepends != PREPEND_NEVER || only->letters ||
+        only->unletters || only->pattern.kind != PATTERN_SPLIT)
+        return NULL;
+    return only->behavior == SPLIT_ISOLATED ? only->pattern.split : NULL;
+}
+
+/* Cuts by the behavior, part by part: each ends where the last one began. */
+struct cutter {
+    struct spans *out;
+    enum split_behavior behavior;
+    bool before; /* whether the part before was a match */
+    bool held;   /* `span` may still grow */
+    struct span span;
+};
+
+static void give_held(struct cutter *cutter)
+{
+    if (cutter->held)
+        spans_add(cutter->out, cutter->span.at, cutter->span.end);
+    cutter->held = false;
+}
+
+static void hold(struct cutter *cutter, size_t at, size_t end)
+{
+    give_held(cutter);
+    cutter->held = true;
+    cutter->span = (struct span){ at, end };
+}
+
+static void cut_part(struct cutter *cutter, size_t at, size_t end, bool match)
+{
+    bool joins = false;
+
+    switch (cutter->behavior) {
+    case SPLIT_REMOVED:
+        if (!match)
+            spans_add(cutter->out, at, end);
+        return;
+    case SPLIT_ISOLATED:
+        spans_add(cutter->out, at, end);
+        return;
+    case SPLIT_CONTIGUOUS:
+        joins = match == cutter->before;
+        break;
+    case SPLIT_MERGED_WITH_PREVIOUS:
+        joins = match && !cutter->before;
+        break;
+    case SPLIT_MERGED_WITH_NEXT:
+        joins = !match && cutter->before;
+        break;
+    }
+    if (joins && cutter->held)
+        cutter->span.end = end;
+    else
+        hold(cutter, at, end);
+    cutter->before = match;
+}
+
+static void cut_by_pattern(const struct pretokenizer_step *step, struct scratch *scratch,
+                           struct slice text, struct span piece, struct spans *out)
+{
+    struct cutter cutter = { .out = out, .behavior = step->behavior };
+    size_t at = piece.at, start, end;
+    struct pattern_walk walk;
+
+    pattern_begin(&walk, &step->pattern,
+                  step->pattern.kind == PATTERN_REGEX ? scratch_regex(scratch) : NULL,
+                  slice_of(text.at + piece.at, piece.end - piece.at));
+    while (pattern_next(&walk, &start, &end)) {
+        start += piece.at;
+        end += piece.at;
+        if (at != start)
+            cut_part(&cutter, at, start, step->invert);
+        cut_part(&cutter, start, end, !step->invert);
+        at = end;
+    }
+    if (at != piece.end)
+        cut_part(&cutter, at, piece.end, step->invert);
+    give_held(&cutter);
+    scratch->gave_up |= step->pattern.kind == PATTERN_REGEX && walk.regex.gave_up;
+}
+
+static void cut_fixed(uint64_t codes, struct slice text, struct span piece, struct spans *out)
+{
+    for (size_t at = piece.at; at < piece.end;) {
+        size_t start = at;
+        uint32_t bytes;
+
+        for (uint64_t i = 0; i < codes && at < piece.end; i++, at += bytes)
+            unicode_read(text.at + at, &bytes);
+        spans_add(out, start, at);
+    }
+}
+
+static void replace_spaces(struct slice text, uint32_t replacement, struct text *out)
+{
+    for (size_t at = 0; at < text.len;) {
+        struct slice rest = slice_skip(text, at);
+        size_t space = slice_find(rest, ' ');
+
+        text_add(out, slice_of(rest.at, space));
+        at += space + 1;
+        if (space < rest.len)
+            text_add_code(out, replacement);
+    }
+}
+
+static void rewrite_piece(const struct pretokenizer_step *step, struct slice piece, bool first,
+                          struct text *out)
+{
+    char prefix[4];
+    uint32_t prefix_len = unicode_write(prefix, step->replacement);
+    bool prepends = step->prepends == PREPEND_ALWAYS || (step->prepends == PREPEND_FIRST && first);
+
+    if (step->letters) {
+        letters_write(piece, out);
+    } else if (step->unletters) {
+        CHECK(letters_read(piece, out)); /* pretokenizer_take_bytes has seen to it */
+    } else {
+        if (prepends && !slice_starts(piece, slice_of(prefix, prefix_len)) &&
+            !(step->replaces && piece.at[0] == ' '))
+            text_add(out, slice_of(prefix, prefix_len));
+        if (step->replaces)
+            replace_spaces(piece, step->replacement, out);
+        else
+            text_add(out, piece);
+    }
+}
+
+/* One stage of a step, from `in` to `out`: every piece is rewritten. */
+static void rewrite(const struct pretokenizer_step *step, const struct spans *in, bool first,
+                    struct text *written, struct spans *out)
+{
+    out->count = 0;
+    text_clear(written);
+    for (size_t i = 0; i < in->count; i++) {
+        struct span piece = in->list[i];
+        size_t at = written->len;
+
+        rewrite_piece(step, slice_of(in->text.at + piece.at, piece.end - piece.at),
+                      first && piece.at == 0, written);
+        spans_add(out, at, written->len);
+    }
+    out->text = text_slice(written);
+}
+
+static void cut(const struct pretokenizer_step *step, struct scratch *scratch,
+                const struct spans *in, struct spans *out)
+{
+    out->count = 0;
+    out->text = in->text;
+    for (size_t i = 0; i < in->count; i++)
+        if (step->fixed_codes)
+            cut_fixed(step->fixed_codes, in->text, in->list[i], out);
+        else
+            cut_by_pattern(step, scratch, in->text, in->list[i], out);
+}
+
+/* Which of the two sets of pieces is the newest, and which text is free to be written. */
+struct turns {
+    size_t spans, text;
+};
+
+static void run_rewrite(const struct pretokenizer_step *step, struct scratch *scratch, bool first,
+                        struct turns *turns)
+{
+    rewrite(step, &scratch->spans[turns->spans], first, &scratch->span_texts[turns->text],
+            &scratch->spans[!turns->spans]);
+    turns->spans = !turns->spans;
+    turns->text = !turns->text;
+}
+
+static void run_step(const struct pretokenizer_step *step, struct scratch *scratch, bool first,
+                     struct turns *turns)
+{
+    struct pretokenizer_step prefix = *step, letters = { .letters = step->letters };
+
+    prefix.letters = false;
+    if (step->replaces || step->prepends != PREPEND_NEVER || step->unletters)
+        run_rewrite(&prefix, scratch, first, turns);
+    if (step->cuts) {
+        cut(step, scratch, &scratch->spans[turns->spans], &scratch->spans[!turns->spans]);
+        turns->spans = !turns->spans;
+    }
+    if (step->letters)
+        run_rewrite(&letters, scratch, first, turns);
+}
+
+const struct spans *pretokenizer_apply(const struct pretokenizer *pretokenizer,
+                                       struct scratch *scratch, struct slice text, bool first)
+{
+    struct turns turns = { 0 };
+
+    scratch->spans[0].count = 0;
+    scratch->spans[0].text = text;
+    spans_add(&scratch->spans[0], 0, text.len);
+    for (size_t i = 0; i < pretokenizer->count; i++)
+        run_step(&pretokenizer->steps[i], scratch, first, &turns);
+    return &scratch->spans[turns.spans];
+}
