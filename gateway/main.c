@@ -1,6 +1,7 @@
 /*
  * sluice: argv to exit code. Each subcommand is a row.
  */
+#include "gateway/commands.h"
 #include "gateway/control.h"
 #include "gateway/io/tls.h"
 
@@ -108,6 +109,8 @@ static const struct command commands[] = {
     { "diff", "A B", "Says in which directives two configurations differ.", 2, 2, run_diff },
     { "schema", "", "Prints the JSON Schema of the configuration.", 0, 0, run_schema },
     { "reference", "", "Prints every directive, as Markdown.", 0, 0, run_reference },
+    { "tokenize", "--tokenizer DIR [--special] [--bench FILE]",
+      "Turns texts into token ids, JSON lines in and out.", 2, 5, command_tokenize },
     { "version", "", "Prints the version.", 0, 0, run_version },
 };
 
