@@ -10,6 +10,10 @@ from lib.harness import BUILD
 FOLDER = BUILD.parent / "build" / "sdk" if BUILD.name.startswith("build") else BUILD / "sdk"
 
 OPENAI_PYTHON = "openai==3.54.0"
+TOKENIZERS = "tokenizers==0.23.2"  # what ../shared/vectors were made with
+# Who says to be fast, for tests/bench/tokenize.py.
+PEERS = (TOKENIZERS, "tiktoken==0.14.0", "gigatoken==0.10.0", "fastokens==0.3.5", "snaptokens==0.2.6", "quicktok-v1==0.4.0", "tokie==0.1.4", "splintr-rs==0.22.0",
+         "kitoken==0.11.1")
 OPENAI_NODE = "openai@6.49.0"  # the newest that runs on the Node of Debian 12
 H2SPEC = "h2spec v2.2.1"
 # h2spec's tags know no modules, so they are built as a dependency of one of ours, with libraries that Debian's Go takes.
@@ -52,12 +56,24 @@ def _once(folder, what, install):
     return folder
 
 
-def openai_python():
-    """The interpreter of a virtual environment that has the Python SDK."""
+def _python(name, *packages):
+    """The interpreter of a virtual environment that has the packages, in the folder of that name."""
     def install(folder):
         _run("a virtual environment", shutil.which("python3", path="/usr/bin") or sys.executable, "-m", "venv", folder)
-        _run(OPENAI_PYTHON, folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", OPENAI_PYTHON)
-    return _once(FOLDER / "python", OPENAI_PYTHON, install) / "bin" / "python"
+        _run(" ".join(packages), folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary", ":all:", *packages)
+    return _once(FOLDER / name, " ".join(packages), install) / "bin" / "python"
+
+
+def openai_python():
+    return _python("python", OPENAI_PYTHON)
+
+
+def tokenizers_python():
+    return _python("tokenizers", TOKENIZERS)
+
+
+def peers_python():
+    return _python("peers", *PEERS)
 
 
 def openai_node():
