@@ -103,9 +103,7 @@ static bool check_keys(const struct node *node, const struct trie_key *keys, siz
     for (size_t i = 0; i < count && good; i++) {
         struct node element = node_at(node, keys[i].value);
 
-        if (keys[i].text.len == 0)
-            good = node_fail(&element, "is empty once it is normalized");
-        else if (map_put(&known, keys[i].text, (void *)(uintptr_t)&keys[i]))
+        if (map_put(&known, keys[i].text, (void *)(uintptr_t)&keys[i]))
             good = node_fail(&element, "is the same as another one once it is normalized");
     }
     map_release(&known);
@@ -315,6 +313,8 @@ bool added_next(struct added_walk *walk, struct added_match *ret_match)
         if (token->rstrip)
             end = strip_right(walk, end);
         walk->covered = end;
+        if (start >= end) /* another one has taken all of it already */
+            continue;
         *ret_match = (struct added_match){ token, start, end };
         return true;
     }

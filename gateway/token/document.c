@@ -108,28 +108,33 @@ static bool parse(struct document *document, const char *bytes, size_t len)
     return node_is_object(&root);
 }
 
-bool document_open(struct document *document, const char *folder, const char *name,
-                   struct buf *errors, bool *ret_missing, struct slice *ret_text)
+bool document_parse(struct document *document, const char *name, struct slice text,
+                    struct buf *errors)
 {
+    *document = (struct document){ .name = name, .errors = errors };
+    if (within_limits(document, text.at, text.len) && parse(document, text.at, text.len))
+        return true;
+    document_close(document);
+    return false;
+}
+
+bool document_read(const char *folder, const char *name, struct buf *errors, bool *ret_missing,
+                   struct slice *ret_text)
+{
+    struct document document = { .name = name, .errors = errors };
     gzFile file = open_either(folder, name);
-    char *bytes = NULL;
-    size_t len = 0;
+    char *bytes;
+    size_t len;
     bool good;
 
-    *document = (struct document){ .name = name, .errors = errors };
     *ret_missing = !file;
     if (!file)
         return false;
     gzbuffer(file, ZLIB_BUFFER_BYTES);
-    good = read_all(document, file, &bytes, &len);
+    good = read_all(&document, file, &bytes, &len);
     gzclose(file);
-    good = good && within_limits(document, bytes, len) && parse(document, bytes, len);
-    if (good && ret_text)
+    if (good)
         *ret_text = slice_of(bytes, len);
-    else
-        free(bytes);
-    if (!good)
-        document_close(document);
     return good;
 }
 

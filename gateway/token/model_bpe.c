@@ -274,6 +274,15 @@ static void find_crossings(struct reading *reading)
     free(made);
 }
 
+/* Whether something stands for every code point, known or not: what is dropped joins marks. */
+static bool drops_nothing(const struct bpe_spec *spec)
+{
+    for (size_t byte = 0; spec->unk_id == BPE_NO_ID && byte < ARRAY_LEN(spec->byte_ids); byte++)
+        if (spec->byte_ids[byte] == BPE_NO_ID)
+            return false;
+    return true;
+}
+
 /* Cutting is wanted where pieces are texts, and the mark is a token, so that nothing unknown is
  * joined over it. */
 static void choose_cuts(struct reading *reading)
@@ -282,7 +291,7 @@ static void choose_cuts(struct reading *reading)
     uint32_t id;
 
     if (model->direct || reading->spec.byte_level || reading->spec.end_of_word.len > 0 ||
-        !vocab_find(&model->vocab, SLICE(MARK), &id))
+        !drops_nothing(&reading->spec) || !vocab_find(&model->vocab, SLICE(MARK), &id))
         return;
     find_crossings(reading);
     model->cut_at_marks = model->crossing_count <= CROSSINGS_MAX;

@@ -34,13 +34,13 @@ struct node {
 #define DOCUMENT_VALUES_MAX ((size_t)6 << 20)   /* the same has 2.1 million */
 #define DOCUMENT_DEPTH_MAX  64
 
-/*
- * Reads FOLDER/NAME or FOLDER/NAME.gz. False when there is none (`*ret_missing`, and no complaint)
- * or it cannot be read. On success the document is closed by document_close; `ret_text` (may be
- * NULL) gives the text, to be freed.
- */
-bool document_open(struct document *document, const char *folder, const char *name,
-                   struct buf *errors, bool *ret_missing, struct slice *ret_text) MUST_USE;
+/* Reads FOLDER/NAME or FOLDER/NAME.gz; gives the text. False when there is none (`*ret_missing`,
+ * and no complaint) or it cannot be read. */
+bool document_read(const char *folder, const char *name, struct buf *errors, bool *ret_missing,
+                   struct slice *ret_text) MUST_USE;
+/* Makes a tree of a text. Keeps `name` and `errors`; closed by document_close if it succeeds. */
+bool document_parse(struct document *document, const char *name, struct slice text,
+                    struct buf *errors) MUST_USE;
 void document_close(struct document *document);
 struct node document_root(struct document *document);
 

@@ -41,6 +41,7 @@ static bool load_padding(struct fitting *fitting, const struct node *node)
         (multiple.value && !node_number(&multiple, PAD_MAX, &fitting->pad_multiple)))
         return false;
     fitting->pads = true;
+    fitting->pads_to_fixed = fixed.value;
     fitting->pads_left = slice_eq(where, SLICE("Left"));
     return true;
 }
@@ -86,17 +87,14 @@ static bool load_parts(struct tokenizer *tokenizer, const struct node *root)
     return good;
 }
 
-static bool load_tokenizer(struct tokenizer *tokenizer, const char *folder, struct buf *errors)
+static bool load_tokenizer(struct tokenizer *tokenizer, struct slice text, struct buf *errors)
 {
     struct document document;
     struct node root;
-    bool missing, good;
+    bool good;
 
-    if (!document_open(&document, folder, "tokenizer.json", errors, &missing, NULL)) {
-        if (missing)
-            buf_printf(errors, "%s has no tokenizer.json\n", folder);
+    if (!document_parse(&document, "tokenizer.json", text, errors))
         return false;
-    }
     root = document_root(&document);
     good = load_parts(tokenizer, &root);
     document_close(&document);
@@ -178,18 +176,20 @@ static bool load_completion(struct tokenizer *tokenizer, const struct node *root
     return true;
 }
 
-static bool load_config(struct tokenizer *tokenizer, const char *folder, struct buf *errors)
+/* Keeps a copy of `text`; empty: there is none. */
+static bool load_config(struct tokenizer *tokenizer, struct slice text, struct buf *errors)
 {
     struct document document;
-    struct slice text;
     struct node root;
-    bool missing, good;
+    bool good;
 
     copy(&tokenizer->before_completion, &tokenizer->postprocessor.before);
     copy(&tokenizer->after_completion, &tokenizer->postprocessor.after);
-    if (!document_open(&document, folder, "tokenizer_config.json", errors, &missing, &text))
-        return missing;
-    tokenizer->config = (char *)(uintptr_t)text.at;
+    if (text.len == 0)
+        return true;
+    if (!document_parse(&document, "tokenizer_config.json", text, errors))
+        return false;
+    tokenizer->config = slice_dup(text);
     tokenizer->config_len = text.len;
     root = document_root(&document);
     good = load_completion(tokenizer, &root);
@@ -197,15 +197,32 @@ static bool load_config(struct tokenizer *tokenizer, const char *folder, struct 
     return good;
 }
 
-struct tokenizer *tokenizer_load(const char *folder, struct buf *errors)
+struct tokenizer *tokenizer_load_text(struct slice json, struct slice config, struct buf *errors)
 {
     struct tokenizer *tokenizer = xcalloc(1, sizeof(*tokenizer));
 
     atomic_init(&tokenizer->refs, 1);
-    if (!load_tokenizer(tokenizer, folder, errors) || !load_config(tokenizer, folder, errors)) {
-        tokenizer_unref(tokenizer);
+    if (load_tokenizer(tokenizer, json, errors) && load_config(tokenizer, config, errors))
+        return tokenizer;
+    tokenizer_unref(tokenizer);
+    return NULL;
+}
+
+struct tokenizer *tokenizer_load(const char *folder, struct buf *errors)
+{
+    struct tokenizer *tokenizer = NULL;
+    struct slice json = { 0 }, config = { 0 };
+    bool missing;
+
+    if (!document_read(folder, "tokenizer.json", errors, &missing, &json)) {
+        if (missing)
+            buf_printf(errors, "%s has no tokenizer.json\n", folder);
         return NULL;
     }
+    if (document_read(folder, "tokenizer_config.json", errors, &missing, &config) || missing)
+        tokenizer = tokenizer_load_text(json, config, errors);
+    free((void *)(uintptr_t)json.at);
+    free((void *)(uintptr_t)config.at);
     return tokenizer;
 }
 
@@ -266,12 +283,12 @@ static void truncate_text(struct ids *ids, size_t before, size_t after, uint64_t
 
 static void pad(const struct fitting *fitting, struct ids *ids)
 {
-    uint64_t wanted = fitting->pad_to > ids->count ? fitting->pad_to : ids->count;
+    uint64_t wanted = fitting->pads_to_fixed ? fitting->pad_to : ids->count;
     size_t missing;
 
     if (fitting->pad_multiple > 0 && wanted % fitting->pad_multiple > 0)
         wanted += fitting->pad_multiple - wanted % fitting->pad_multiple;
-    missing = (size_t)wanted - ids->count;
+    missing = wanted > ids->count ? (size_t)wanted - ids->count : 0;
     ids_reserve(ids, missing + 1);
     if (fitting->pads_left)
         memmove(ids->at + missing, ids->at, ids->count * sizeof(*ids->at));

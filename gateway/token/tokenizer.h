@@ -37,6 +37,9 @@ enum encoder_special {
  * tool; takes from milliseconds to a second.
  */
 struct tokenizer *tokenizer_load(const char *folder, struct buf *errors) MUST_USE;
+/* The same from the two files' texts, unpacked; `config` empty: there is none. Borrows both. */
+struct tokenizer *tokenizer_load_text(struct slice json, struct slice config,
+                                      struct buf *errors) MUST_USE;
 struct tokenizer *tokenizer_ref(struct tokenizer *tokenizer);
 void tokenizer_unref(struct tokenizer *tokenizer);
 

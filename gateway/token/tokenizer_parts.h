@@ -17,8 +17,9 @@
 struct fitting {
     bool truncates, truncates_left;
     uint64_t most; /* ids, those of the post-processor included */
-    bool pads, pads_left;
-    uint64_t pad_to, pad_multiple; /* 0: none */
+    bool pads, pads_left, pads_to_fixed;
+    uint64_t pad_to;       /* where pads_to_fixed; else to as many as there are */
+    uint64_t pad_multiple; /* 0: none */
     uint32_t pad_id;
 };
 

@@ -1,0 +1,197 @@
+/*
+ * Small tokenizers: what each stage does, and that encoding may begin anew at a cut.
+ */
+#include "gateway/token/tokenizer.h"
+
+#include "tests/unit/tokenizer_samples.h"
+
+#include <stdarg.h>
+#include <setjmp.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define IDS_MAX 24
+
+static void compare(const char *text, const struct ids *ids, const int64_t *wanted)
+{
+    size_t count = 0;
+
+    while (wanted[count] >= 0)
+        count++;
+    for (size_t i = 0; i < ids->count && i < count; i++)
+        if (ids->at[i] != wanted[i])
+            fail_msg("%s: id %zu is %u, wanted %lld", text, i, ids->at[i], (long long)wanted[i]);
+    if (ids->count != count)
+        fail_msg("%s: %zu ids, wanted %zu", text, ids->count, count);
+}
+
+static void texts_become_ids(void **state)
+{
+    static const struct {
+        size_t sample;
+        const char *text;
+        enum encoder_special special;
+        int64_t ids[IDS_MAX];
+    } rows[] = {
+        { 0, "", ENCODER_PLAIN, { -1 } },
+        { 0, "", ENCODER_PROCESSED, { 2, 1, -1 } },
+        { 0, "a", ENCODER_PLAIN, { 6, -1 } },
+        { 0, "ab a", ENCODER_PLAIN, { 6, 9, -1 } }, /* a merge that goes on over a mark */
+        { 0, "ab b", ENCODER_PLAIN, { 6, 3, 1, 3, -1 } },
+        { 0, "a  a", ENCODER_PLAIN, { 6, 1, 6, -1 } },
+        { 0, "a\xc3\xa9\xc3\xa8 a", ENCODER_PLAIN, { 6, 0, 6, -1 } }, /* unknown ones are one */
+        { 0, "a<a>a", ENCODER_PROCESSED, { 2, 6, 12, 6, 1, -1 } },
+        { 0, "a<a>ba", ENCODER_PLAIN, { 6, 13, 6, -1 } }, /* the longest */
+        { 0, "a <l> <r> a", ENCODER_PLAIN, { 6, 14, 7, 15, 6, -1 } },
+        { 0, "a<w>", ENCODER_PLAIN, { 6, 10, 0, 11, -1 } },
+        { 1,
+          "AB \xc3\xa0"
+          "a,a",
+          ENCODER_PLAIN,
+          { 3, 1, 2, 0, 1, -1 } },
+        { 1, "aaaaaaaaaa aaaaaaaaaaa", ENCODER_PLAIN, { 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0, -1 } },
+        { 1, "the The", ENCODER_PLAIN, { 13, 13, -1 } }, /* normalized, as the token is */
+        { 2, "ab", ENCODER_PLAIN, { 5, 4, -1 } },
+        { 2, "<a>ab", ENCODER_PLAIN, { 8, 3, -1 } }, /* not at the beginning */
+        { 2, " ab", ENCODER_PLAIN, { 3, -1 } },      /* what was stripped was the beginning */
+        { 2, "aqq", ENCODER_PLAIN, { 5, 0, -1 } },
+        { 3, "ab", ENCODER_PLAIN, { 4, 1, -1 } },
+        { 3, "e\xcc\x81", ENCODER_PLAIN, { 2, 7, -1 } },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct tokenizer *tokenizer = sample_load(rows[i].sample);
+        struct encoder *encoder = encoder_new(tokenizer, 1 << 20);
+        struct ids ids;
+
+        ids_init(&ids);
+        encoder_encode(encoder, slice_str(rows[i].text), rows[i].special, &ids);
+        compare(rows[i].text, &ids, rows[i].ids);
+        ids_release(&ids);
+        encoder_free(encoder);
+        tokenizer_unref(tokenizer);
+    }
+}
+
+static void encoding_begins_anew_at_cuts(void **state)
+{
+    static const char *const atoms[] = {
+        "<a>",      "<a>",      "<a>b", "<l>", "<r>",          "<w>",          "x",
+        "The",      "a",        "b",    " ",   "  ",           "ab",           "\n",
+        "\xc3\xa9", "\xcc\x81", "<",    ">",   "\xe4\xb8\xad", "\xe2\x96\x81",
+    };
+    size_t cuts = 0;
+
+    (void)state;
+    srand(1);
+    for (size_t sample = 0; sample < ARRAY_LEN(samples); sample++) {
+        struct tokenizer *tokenizer = sample_load(sample);
+        struct encoder *encoder = encoder_new(tokenizer, 1 << 20);
+
+        for (int round = 0; round < 3000; round++) {
+            char text[256] = "";
+
+            for (int n = rand() % 16; n > 0; n--)
+                strcat(text, atoms[(size_t)rand() % ARRAY_LEN(atoms)]);
+            cuts += sample_check_cuts(encoder, slice_str(text), (enum encoder_special)(round % 3));
+        }
+        encoder_free(encoder);
+        tokenizer_unref(tokenizer);
+    }
+    assert_true(cuts > 1000);
+}
+
+/* "<a>" may become "<a>b", "<r>" takes white space that follows, "<w>" minds the next letter. */
+static void only_firm_tokens_give_cuts(void **state)
+{
+    static const struct {
+        const char *text;
+        size_t cuts;
+    } rows[] = {
+        { "a<a>a", 0 }, { "a<a>ba", 1 }, { "a<l>a", 1 },
+        { "a<r>a", 0 }, { "<w>", 0 },    { "aThe", 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct tokenizer *tokenizer = sample_load(0);
+        struct encoder *encoder = encoder_new(tokenizer, 0);
+
+        assert_int_equal(sample_check_cuts(encoder, slice_str(rows[i].text), ENCODER_PLAIN),
+                         rows[i].cuts);
+        encoder_free(encoder);
+        tokenizer_unref(tokenizer);
+    }
+}
+
+#define CONFIG(members) "{\"bos_token\":\"a\",\"eos_token\":{\"content\":\"b\"}" members "}"
+
+static void completions_get_what_the_engine_adds(void **state)
+{
+    static const struct {
+        const char *config;
+        int64_t ids[IDS_MAX];
+    } rows[] = {
+        /* the post-processor puts 2 in front and 1 behind; "a" is 2, "b" is 3 */
+        { CONFIG(""), { 2, 6, 1, -1 } },
+        { CONFIG(",\"add_bos_token\":true"), { 2, 6, 1, -1 } },
+        { CONFIG(",\"add_eos_token\":true"), { 2, 6, 1, 3, -1 } },
+        { CONFIG(",\"add_bos_token\":false"), { 2, 6, 1, -1 } },
+        { CONFIG(",\"tokenizer_class\":\"LlamaTokenizerFast\""), { 2, 6, -1 } },
+        { CONFIG(",\"tokenizer_class\":\"LlamaTokenizer\",\"add_bos_token\":false"), { 6, -1 } },
+        { CONFIG(",\"tokenizer_class\":\"LlamaTokenizer\",\"add_eos_token\":true"),
+          { 2, 6, 3, -1 } },
+        { "{\"model_max_length\":1000000000000000000000000000000}", { 2, 6, 1, -1 } },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct tokenizer *tokenizer;
+        struct encoder *encoder;
+        struct buf errors;
+        struct ids ids;
+
+        buf_init(&errors, SIZE_MAX);
+        ids_init(&ids);
+        tokenizer =
+            tokenizer_load_text(slice_str(SAMPLE_MARKS), slice_str(rows[i].config), &errors);
+        assert_non_null(tokenizer);
+        assert_true(slice_eq(tokenizer_config(tokenizer), slice_str(rows[i].config)));
+        encoder = encoder_new(tokenizer, 0);
+        encoder_encode(encoder, SLICE("a"), ENCODER_COMPLETION, &ids);
+        compare(rows[i].config, &ids, rows[i].ids);
+        ids_release(&ids);
+        encoder_free(encoder);
+        tokenizer_unref(tokenizer);
+    }
+}
+
+static void ids_are_found_by_content(void **state)
+{
+    struct tokenizer *tokenizer = sample_load(0);
+    uint32_t id;
+
+    (void)state;
+    assert_true(tokenizer_id(tokenizer, SLICE("<a>"), &id));
+    assert_int_equal(id, 12); /* behind the vocabulary, whatever the file says */
+    assert_true(tokenizer_id(tokenizer, SLICE("ab"), &id));
+    assert_int_equal(id, 5);
+    assert_false(tokenizer_id(tokenizer, SLICE("abc"), &id));
+    assert_int_equal(tokenizer_size(tokenizer), 19);
+    tokenizer_unref(tokenizer);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(texts_become_ids),
+        cmocka_unit_test(encoding_begins_anew_at_cuts),
+        cmocka_unit_test(only_firm_tokens_give_cuts),
+        cmocka_unit_test(completions_get_what_the_engine_adds),
+        cmocka_unit_test(ids_are_found_by_content),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
