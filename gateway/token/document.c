@@ -123,8 +123,8 @@ bool document_read(const char *folder, const char *name, struct buf *errors, boo
 {
     struct document document = { .name = name, .errors = errors };
     gzFile file = open_either(folder, name);
-    char *bytes;
-    size_t len;
+    char *bytes = NULL;
+    size_t len = 0;
     bool good;
 
     *ret_missing = !file;
