@@ -6,5 +6,6 @@
 #define SLUICE_COMMANDS_H
 
 int command_tokenize(char **arguments);
+int command_render(char **arguments);
 
 #endif

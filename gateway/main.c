@@ -111,6 +111,8 @@ static const struct command commands[] = {
     { "reference", "", "Prints every directive, as Markdown.", 0, 0, run_reference },
     { "tokenize", "--tokenizer DIR [--special] [--bench FILE]",
       "Turns texts into token ids, JSON lines in and out.", 2, 5, command_tokenize },
+    { "render", "--templates DIR", "Renders chat templates; a JSON object a line in and out.", 2, 2,
+      command_render },
     { "version", "", "Prints the version.", 0, 0, run_version },
 };
 
