@@ -2,17 +2,20 @@
  * Matching a prompt: one walk over its blocks, for all endpoints at once.
  *
  * The columns that hold everything so far are live; at each block those that do not hold it drop
- * out, and the walk ends when none is left. What lies ahead is asked of memory early: buckets
- * first, then, as soon as an entry can be read, the lines of its set. Any thread; see
- * prefix_index.h for what a reader may see while the writer is at work.
+ * out, and the walk ends when none is left. What lies ahead is asked of memory early, in two steps:
+ * a block's first bucket; then, when that can be read, the lines of its set, or its second bucket
+ * if it is not in the first. Any thread; see prefix_index.h for what a reader may see while the
+ * writer is at work.
  */
 #include "routing/prefix_parts.h"
 
 #include <string.h>
 
-#define BUCKETS_AHEAD 16 /* blocks; a core has ten to sixteen misses under way at a time */
-#define SETS_AHEAD    4
-#define TRIES         3 /* an entry that changes at each look is taken as missing */
+/* In blocks. A core has some twelve misses under way at a time; each step ahead waits for one. */
+#define BUCKETS_AHEAD 24
+#define ENTRIES_AHEAD 10
+#define RING          32 /* more than are looked at ahead; a power of two */
+#define TRIES         3  /* an entry that changes at each look is taken as missing */
 
 /* Columns by chunk of 64, and which chunks have any. */
 struct columns {
@@ -21,16 +24,27 @@ struct columns {
     size_t chunk_count;
 };
 
+/* A block that is looked at ahead. */
+struct ahead {
+    struct prefix_bucket *bucket[2];
+    struct prefix_entry *entry; /* in the first bucket; NULL: not there */
+};
+
 struct walk {
     struct prefix_index *index;
     const uint64_t *keys;
     size_t count;
     uint64_t buckets; /* in use, as the walk began */
+    struct ahead ahead[RING];
     struct columns live;
     uint64_t held[PREFIX_CHUNKS];      /* live columns that hold the block, on any ground */
     uint64_t on_gpu[PREFIX_CHUNKS];    /* of these, by tier */
     uint64_t on_host[PREFIX_CHUNKS];   /* on host and not on the GPU */
     uint64_t confirmed[PREFIX_CHUNKS]; /* on any tier */
+    /* The last block's word, if it was inline and all its live holders have it on the GPU: one that
+     * equals it changes nothing and counts nothing. */
+    uint64_t plain_word;
+    bool kinds; /* something was counted for the block */
     struct prefix_match *matches;
     uint16_t match_of[PREFIX_COLUMNS_MAX]; /* valid where live began */
 };
@@ -40,34 +54,52 @@ static uint64_t line_word(const struct prefix_line *line, unsigned word)
     return atomic_load_explicit(&line->word[word], memory_order_acquire);
 }
 
-static void fetch_bucket(const struct walk *walk, size_t block)
+static void fetch_bucket(struct walk *walk, size_t block)
 {
+    struct ahead *ahead = &walk->ahead[block % RING];
     struct prefix_place place;
 
     if (block >= walk->count)
         return;
     place = prefix_place_of(walk->keys[block], walk->buckets);
-    __builtin_prefetch(&walk->index->table.buckets[place.at[0]]);
-    __builtin_prefetch(&walk->index->table.buckets[place.at[1]]);
+    ahead->bucket[0] = &walk->index->table.buckets[place.at[0]];
+    ahead->bucket[1] = &walk->index->table.buckets[place.at[1]];
+    __builtin_prefetch(ahead->bucket[0]);
 }
 
-static struct prefix_entry *look(const struct walk *walk, size_t block)
+static void fetch_entry(struct walk *walk, size_t block)
 {
-    return prefix_table_look(&walk->index->table, prefix_place_of(walk->keys[block], walk->buckets),
-                             walk->keys[block]);
-}
-
-static void fetch_set(const struct walk *walk, size_t block)
-{
-    const struct prefix_entry *entry;
+    struct ahead *ahead = &walk->ahead[block % RING];
     uint64_t word;
 
     if (block >= walk->count)
         return;
-    entry = look(walk, block);
-    word = entry ? atomic_load_explicit(&entry->word, memory_order_relaxed) : 0;
+    ahead->entry = prefix_bucket_look(ahead->bucket[0], walk->keys[block]);
+    if (!ahead->entry) {
+        __builtin_prefetch(ahead->bucket[1]);
+        return;
+    }
+    word = atomic_load_explicit(&ahead->entry->word, memory_order_relaxed);
     if (word & PREFIX_WORD_SET)
         __builtin_prefetch(prefix_word_lines(&walk->index->sets, word));
+}
+
+/* NULL: nobody holds the block. */
+static struct prefix_entry *entry_at(struct walk *walk, size_t block)
+{
+    struct ahead *ahead = &walk->ahead[block % RING];
+
+    if (!ahead->entry)
+        ahead->entry = prefix_bucket_look(ahead->bucket[1], walk->keys[block]);
+    return ahead->entry;
+}
+
+/* It moved while it was read. */
+static void look_again(struct walk *walk, size_t block)
+{
+    struct ahead *ahead = &walk->ahead[block % RING];
+
+    ahead->entry = prefix_bucket_look(ahead->bucket[0], walk->keys[block]);
 }
 
 static void add_state(struct walk *walk, uint32_t chunk, uint64_t bits, uint32_t state)
@@ -148,25 +180,49 @@ static bool is_unchanged(const struct prefix_entry *entry, uint64_t key, uint64_
             ~(uint64_t)PREFIX_WORD_AGE) == 0;
 }
 
-/* Which live columns hold the block, into `held` and its kin. */
-static void read_block(struct walk *walk, size_t block)
+static void mark_used(struct prefix_entry *entry, uint64_t word)
+{
+    if ((word & PREFIX_WORD_AGE) != PREFIX_WORD_AGE)
+        atomic_fetch_or_explicit(&entry->word, PREFIX_WORD_AGE, memory_order_relaxed);
+}
+
+/* Which live columns hold the block, into `held` and its kin, and its word. */
+static uint64_t read_block(struct walk *walk, size_t block)
 {
     for (int tries = 0; tries < TRIES; tries++) {
-        struct prefix_entry *entry = look(walk, block);
+        struct prefix_entry *entry = entry_at(walk, block);
         uint64_t word;
 
-        clear_held(walk);
         if (!entry)
-            return;
+            break;
         word = atomic_load_explicit(&entry->word, memory_order_acquire);
+        clear_held(walk);
         add_word(walk, word);
-        if (!is_unchanged(entry, walk->keys[block], word))
-            continue;
-        if ((word & PREFIX_WORD_AGE) != PREFIX_WORD_AGE)
-            atomic_fetch_or_explicit(&entry->word, PREFIX_WORD_AGE, memory_order_relaxed);
-        return;
+        if (is_unchanged(entry, walk->keys[block], word)) {
+            mark_used(entry, word);
+            return word;
+        }
+        look_again(walk, block);
     }
     clear_held(walk);
+    return 0;
+}
+
+/* Whether the block has the same holders as the one before it, in the plainest form there is: so it
+ * is along most of most prompts. */
+static bool is_as_before(struct walk *walk, size_t block)
+{
+    struct prefix_entry *entry = entry_at(walk, block);
+    uint64_t word;
+
+    if (!entry)
+        return false;
+    word = atomic_load_explicit(&entry->word, memory_order_acquire);
+    if (((word ^ walk->plain_word) & ~(uint64_t)PREFIX_WORD_AGE) != 0 ||
+        !is_unchanged(entry, walk->keys[block], word))
+        return false;
+    mark_used(entry, word);
+    return true;
 }
 
 static struct prefix_match *match_at(struct walk *walk, uint32_t chunk, uint64_t bits)
@@ -184,6 +240,7 @@ static void count_kinds(struct walk *walk, uint32_t chunk)
 
     if (held == gpu)
         return;
+    walk->kinds = true;
     for (uint64_t bits = host; bits; bits &= bits - 1)
         match_at(walk, chunk, bits)->on_host++;
     for (uint64_t bits = confirmed & ~gpu & ~host; bits; bits &= bits - 1)
@@ -230,10 +287,23 @@ static void walk_begin(struct walk *walk, const uint32_t *columns, size_t count)
     }
 }
 
+/* Those that are still live hold all of it. */
 static void walk_end(struct walk *walk)
 {
     clear_held(walk);
     drop_out(walk, walk->count);
+}
+
+static void walk_block(struct walk *walk, size_t block)
+{
+    uint64_t word;
+
+    if (walk->plain_word && is_as_before(walk, block))
+        return;
+    word = read_block(walk, block);
+    walk->kinds = false;
+    drop_out(walk, block);
+    walk->plain_word = walk->kinds || word & PREFIX_WORD_SET ? 0 : word;
 }
 
 void prefix_index_match(struct prefix_index *index, const uint64_t *keys, size_t count,
@@ -247,14 +317,16 @@ void prefix_index_match(struct prefix_index *index, const uint64_t *keys, size_t
     walk.count = count;
     walk.buckets = atomic_load_explicit(&index->table.count, memory_order_acquire);
     walk.matches = ret_matches;
+    walk.plain_word = 0;
     for (size_t block = 0; block < BUCKETS_AHEAD; block++)
         fetch_bucket(&walk, block);
     walk_begin(&walk, columns, column_count);
+    for (size_t block = 0; block < ENTRIES_AHEAD; block++)
+        fetch_entry(&walk, block);
     for (size_t block = 0; block < count && walk.live.chunk_count > 0; block++) {
         fetch_bucket(&walk, block + BUCKETS_AHEAD);
-        fetch_set(&walk, block + SETS_AHEAD);
-        read_block(&walk, block);
-        drop_out(&walk, block);
+        fetch_entry(&walk, block + ENTRIES_AHEAD);
+        walk_block(&walk, block);
     }
     walk_end(&walk);
 }

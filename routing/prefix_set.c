@@ -55,6 +55,7 @@ void prefix_sets_init(struct prefix_sets *sets, uint64_t limit_bytes)
     sets->lines = mmap(NULL, sets->reserved * sizeof(struct prefix_line), PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(sets->lines != MAP_FAILED);
+    madvise(sets->lines, sets->reserved * sizeof(struct prefix_line), MADV_HUGEPAGE);
     sets->count = sets->hand = 1;
 }
 

@@ -50,7 +50,10 @@ void prefix_table_release(struct prefix_table *table)
 
 struct prefix_entry *prefix_table_find(const struct prefix_table *table, uint64_t key)
 {
-    return prefix_table_look(table, prefix_place_of(key, bucket_count(table)), key);
+    struct prefix_place place = prefix_place_of(key, bucket_count(table));
+    struct prefix_entry *entry = prefix_bucket_look(&table->buckets[place.at[0]], key);
+
+    return entry ? entry : prefix_bucket_look(&table->buckets[place.at[1]], key);
 }
 
 void prefix_entry_fill(struct prefix_entry *entry, uint64_t key, uint64_t word)

@@ -71,21 +71,25 @@ static inline struct prefix_place prefix_place_of(uint64_t key, uint64_t count)
                                     prefix_bucket_of(mixed >> 32, count) } };
 }
 
-/* The entry of `key` in its two buckets, or NULL. Any thread. */
-static inline struct prefix_entry *prefix_table_look(const struct prefix_table *table,
-                                                     struct prefix_place place, uint64_t key)
+/* The entry of `key` in this bucket, or NULL. Any thread. */
+static inline struct prefix_entry *prefix_bucket_look(struct prefix_bucket *bucket, uint64_t key)
 {
-    for (unsigned b = 0; b < 2; b++)
-        for (unsigned i = 0; i < PREFIX_BUCKET_ENTRIES; i++) {
-            struct prefix_entry *entry = &table->buckets[place.at[b]].entry[i];
+    unsigned found = 0;
 
-            if (atomic_load_explicit(&entry->key, memory_order_acquire) == key &&
-                !prefix_word_is_empty(atomic_load_explicit(&entry->word, memory_order_relaxed)))
-                return entry;
-        }
+    for (unsigned i = 0; i < PREFIX_BUCKET_ENTRIES; i++) /* all four, without a branch between */
+        found |=
+            (unsigned)(atomic_load_explicit(&bucket->entry[i].key, memory_order_acquire) == key)
+            << i;
+    for (; found; found &= found - 1) {
+        struct prefix_entry *entry = &bucket->entry[__builtin_ctz(found)];
+
+        if (!prefix_word_is_empty(atomic_load_explicit(&entry->word, memory_order_relaxed)))
+            return entry;
+    }
     return NULL;
 }
 
+/* In either of its buckets; most lie in their first one. Any thread. */
 struct prefix_entry *prefix_table_find(const struct prefix_table *table, uint64_t key);
 
 static inline uint64_t prefix_slot(const struct prefix_table *table,
