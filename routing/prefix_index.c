@@ -191,9 +191,10 @@ static bool put_state(struct prefix_index *index, uint64_t slot, uint64_t word, 
     return false;
 }
 
-/* The one road by which a holder's state changes: `clear` goes, `set` comes. */
-static void change(struct prefix_index *index, uint64_t key, uint32_t column, uint32_t clear,
-                   uint32_t set)
+/* The one road by which a holder's state changes: `clear` goes, `set` comes. Returns the state
+ * before. */
+static uint32_t change(struct prefix_index *index, uint64_t key, uint32_t column, uint32_t clear,
+                       uint32_t set)
 {
     struct prefix_entry *entry = prefix_table_find(&index->table, key);
     uint64_t word = entry ? word_of(entry) : (uint64_t)PREFIX_AGE_NEW << PREFIX_AGE_SHIFT;
@@ -202,17 +203,18 @@ static void change(struct prefix_index *index, uint64_t key, uint32_t column, ui
     bool fresh = !entry;
 
     if (before == after)
-        return;
+        return before;
     if (fresh)
         entry = entry_for(index, key);
     if (!entry ||
         !put_state(index, prefix_slot(&index->table, entry), word, column, after, &word)) {
         stat_add(&index->shed, 1);
-        return;
+        return before;
     }
     if (fresh)
         atomic_store_explicit(&entry->key, key, memory_order_release);
     entry_put(index, entry, word, (int64_t)(after != 0) - (before != 0));
+    return before;
 }
 
 static bool column_is(const uint64_t *bits, uint32_t column)
@@ -226,11 +228,10 @@ static bool is_in_use(const struct prefix_index *index, uint32_t column)
            !column_is(index->retired, column);
 }
 
-void prefix_index_store(struct prefix_index *index, uint64_t key, uint32_t column,
+bool prefix_index_store(struct prefix_index *index, uint64_t key, uint32_t column,
                         enum prefix_tier tier)
 {
-    if (is_in_use(index, column))
-        change(index, key, column, 0, 1u << tier);
+    return is_in_use(index, column) && change(index, key, column, 0, 1u << tier) & 1u << tier;
 }
 
 void prefix_index_remove(struct prefix_index *index, uint64_t key, uint32_t column,

@@ -1,0 +1,548 @@
+/*
+ * An engine's cache as its events tell it. See kv_mirror.h.
+ */
+#include "routing/kv_mirror.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What a batch may cost beyond its own pages: a block's other pages are looked at when one comes or
+ * goes, which is 15 at most where pages do not branch inside blocks. */
+#define VISITS_A_BATCH 4096
+#define VISITS_A_PAGE  64
+/* So few are taken out one by one rather than with their column, which takes a sweep to come back.
+ */
+#define CLEAR_SINGLY 4096
+
+/* Where a sequence stands after a page. */
+struct tail {
+    bool known;
+    uint64_t chain;  /* the last key */
+    uint32_t tokens; /* beyond it */
+    uint32_t page;   /* that has the last of them; 0 where there are none */
+};
+
+/* A page of an event, and where it goes. */
+struct stored {
+    const struct kv_event *event;
+    size_t at;
+    struct tail tail; /* before it */
+};
+
+void kv_mirror_init(struct kv_mirror *mirror, struct prefix_index *index, uint32_t block,
+                    uint64_t prefix_seed, struct slice model)
+{
+    memset(mirror, 0, sizeof(*mirror));
+    mirror->index = index;
+    mirror->block = block;
+    mirror->prefix_seed = prefix_seed;
+    mirror->model = model;
+    mirror->column = prefix_index_column_new(index);
+    kv_pages_init(&mirror->pages);
+    kv_pages_init(&mirror->shared);
+}
+
+void kv_mirror_release(struct kv_mirror *mirror)
+{
+    prefix_index_column_retire(mirror->index, mirror->column);
+    kv_pages_release(&mirror->pages);
+    kv_pages_release(&mirror->shared);
+    free(mirror->keys);
+}
+
+void kv_mirror_begin(struct kv_mirror *mirror)
+{
+    mirror->visits = VISITS_A_BATCH;
+}
+
+/* Ranks have caches of their own, and may have the same hashes. */
+static uint64_t ranked(uint64_t hash, uint32_t rank)
+{
+    return hash + rank * 0x9e3779b97f4a7c15;
+}
+
+static struct kv_page *find(struct kv_mirror *mirror, uint64_t hash, uint32_t rank)
+{
+    return kv_pages_find(&mirror->pages, ranked(hash, rank));
+}
+
+static bool has_copies(const struct kv_page *page)
+{
+    return page->copies[PREFIX_TIER_GPU] || page->copies[PREFIX_TIER_HOST] ||
+           page->copies[PREFIX_TIER_DISK];
+}
+
+/* The best one it has a copy on; PREFIX_TIER_COUNT: none. */
+static unsigned best_tier(const struct kv_page *page)
+{
+    unsigned tier = 0;
+
+    while (tier < PREFIX_TIER_COUNT && page->copies[tier] == 0)
+        tier++;
+    return tier;
+}
+
+static struct tail tail_of(struct kv_mirror *mirror, const struct kv_page *page)
+{
+    switch (page->kind) {
+    case KV_PAGE_KEY:
+        return (struct tail){ .known = true, .chain = page->key };
+    case KV_PAGE_KEYS:
+        return (struct tail){ .known = true, .chain = page->keys[page->key_count - 1] };
+    case KV_PAGE_PART:
+        return (struct tail){
+            .known = true,
+            .chain = page->part->chain,
+            .tokens = page->part->end,
+            .page = page->part->end ? kv_page_number(&mirror->pages, page) : 0,
+        };
+    default:
+        return (struct tail){ .known = false };
+    }
+}
+
+static struct kv_part *part_at(struct kv_mirror *mirror, uint32_t number)
+{
+    return kv_pages_at(&mirror->pages, number)->part;
+}
+
+/* The last `count` tokens up to and with that page, which has the end of them. */
+static void gather(struct kv_mirror *mirror, uint32_t number, uint32_t count, uint32_t *ret_tokens)
+{
+    while (count > 0) {
+        struct kv_part *part = part_at(mirror, number);
+        uint32_t here = part->key_count ? part->end : (uint32_t)(part->end - part->begin);
+
+        memcpy(ret_tokens + count - here, kv_part_tokens(part), here * sizeof(*ret_tokens));
+        count -= here;
+        number = part->parent;
+    }
+}
+
+static uint64_t *scratch(struct kv_mirror *mirror, size_t count)
+{
+    if (count > mirror->key_room) {
+        mirror->key_room = count;
+        mirror->keys = xrealloc(mirror->keys, count * sizeof(*mirror->keys));
+    }
+    return mirror->keys;
+}
+
+/* The keys of the blocks that end in the page: the first may begin before it. */
+static void part_keys(struct kv_mirror *mirror, const struct tail *tail, const uint32_t *tokens,
+                      uint32_t page_tokens, uint64_t *ret_keys)
+{
+    uint32_t first[BLOCK_TOKENS_MAX];
+    uint32_t missing = mirror->block - tail->tokens;
+    uint64_t chain = tail->chain;
+
+    if (tail->tokens > 0) {
+        gather(mirror, tail->page, tail->tokens, first);
+        memcpy(first + tail->tokens, tokens, missing * sizeof(*tokens));
+        blocks_hash(chain, first, mirror->block, mirror->block, ret_keys);
+        chain = *ret_keys++;
+        tokens += missing;
+        page_tokens -= missing;
+    }
+    blocks_hash(chain, tokens, page_tokens, mirror->block, ret_keys);
+}
+
+/* Among its parent's pages. */
+static void link_part(struct kv_mirror *mirror, struct kv_page *page)
+{
+    struct kv_part *parent = part_at(mirror, page->part->parent);
+    uint32_t number = kv_page_number(&mirror->pages, page);
+
+    page->part->next = parent->child;
+    if (parent->child)
+        part_at(mirror, parent->child)->previous = number;
+    parent->child = number;
+}
+
+static void unlink_part(struct kv_mirror *mirror, const struct kv_part *part)
+{
+    if (part->next)
+        part_at(mirror, part->next)->previous = part->previous;
+    if (part->previous)
+        part_at(mirror, part->previous)->next = part->next;
+    else
+        part_at(mirror, part->parent)->child = part->next;
+}
+
+static void make_part(struct kv_mirror *mirror, struct kv_page *page, const struct tail *tail,
+                      const uint32_t *tokens, uint32_t page_tokens)
+{
+    uint32_t total = tail->tokens + page_tokens;
+    uint32_t keys = total / mirror->block;
+    uint32_t end = total % mirror->block;
+    uint32_t kept = keys ? end : page_tokens; /* of its tokens: those of an unfinished block */
+    struct kv_part *part = kv_page_make_part(&mirror->pages, page, keys, kept);
+
+    part->begin = (uint16_t)tail->tokens;
+    part->end = (uint16_t)end;
+    part->parent = tail->page;
+    part->shown = PREFIX_TIER_COUNT;
+    part->chain = tail->chain;
+    memcpy(kv_part_tokens(part), tokens + page_tokens - kept, kept * sizeof(*tokens));
+    if (keys > 0) {
+        part_keys(mirror, tail, tokens, page_tokens, part->keys);
+        part->chain = part->keys[keys - 1];
+    }
+    if (part->parent)
+        link_part(mirror, page);
+}
+
+static void make_keys(struct kv_mirror *mirror, struct kv_page *page, const uint64_t *keys,
+                      uint32_t count)
+{
+    if (count > 1) {
+        memcpy(kv_page_make_keys(&mirror->pages, page, count), keys, count * sizeof(*keys));
+        return;
+    }
+    page->kind = KV_PAGE_KEY;
+    page->key = *keys;
+}
+
+static uint64_t claim_name(uint64_t key, unsigned tier)
+{
+    return key + tier * 0x9e3779b97f4a7c15;
+}
+
+/* A page has the block there now. If another has it as well, that is noted. */
+static void claim(struct kv_mirror *mirror, uint64_t key, unsigned tier)
+{
+    struct kv_page *more;
+
+    if (!prefix_index_store(mirror->index, key, mirror->column, tier))
+        return;
+    more = kv_pages_find(&mirror->shared, claim_name(key, tier));
+    if (!more)
+        more = kv_pages_add(&mirror->shared, claim_name(key, tier));
+    if (more)
+        more->key++;
+}
+
+static void disclaim(struct kv_mirror *mirror, uint64_t key, unsigned tier)
+{
+    struct kv_page *more = NULL;
+
+    if (mirror->shared.count > 0)
+        more = kv_pages_find(&mirror->shared, claim_name(key, tier));
+    if (!more)
+        prefix_index_remove(mirror->index, key, mirror->column, tier);
+    else if (--more->key == 0)
+        kv_pages_remove(&mirror->shared, more);
+}
+
+/* Of a block that several pages make up: it is on `tier` now and on no other. */
+static void show(struct kv_mirror *mirror, struct kv_part *part, unsigned tier)
+{
+    if (part->shown == tier && tier < PREFIX_TIER_COUNT)
+        prefix_index_store(mirror->index, part->keys[0], mirror->column, tier); /* may be shed */
+    if (part->shown == tier)
+        return;
+    if (part->shown < PREFIX_TIER_COUNT)
+        disclaim(mirror, part->keys[0], part->shown);
+    if (tier < PREFIX_TIER_COUNT)
+        claim(mirror, part->keys[0], tier);
+    part->shown = (uint8_t)tier;
+}
+
+static unsigned worse(unsigned tier, const struct kv_page *page)
+{
+    unsigned best = best_tier(page);
+
+    return best > tier ? best : tier;
+}
+
+/* The pages after this one in its last block, as that is held up to here on `tier`. */
+static void show_after(struct kv_mirror *mirror, const struct kv_part *part, unsigned tier)
+{
+    for (uint32_t number = part->child; number && mirror->visits > 0;) {
+        struct kv_page *page = kv_pages_at(&mirror->pages, number);
+        unsigned here = worse(tier, page);
+
+        mirror->visits--;
+        if (page->part->key_count > 0)
+            show(mirror, page->part, here);
+        else
+            show_after(mirror, page->part, here);
+        number = page->part->next;
+    }
+}
+
+/* How the page's first block is held up to and with it. */
+static unsigned tier_up_to(struct kv_mirror *mirror, const struct kv_page *page)
+{
+    unsigned tier = best_tier(page);
+
+    while (page->part->begin > 0) {
+        page = kv_pages_at(&mirror->pages, page->part->parent);
+        tier = worse(tier, page);
+        if (page->part->key_count > 0)
+            break;
+    }
+    return tier;
+}
+
+/* The keys that the page has by itself. */
+static const uint64_t *own_keys(const struct kv_page *page, uint32_t *ret_count)
+{
+    uint32_t shared;
+
+    switch (page->kind) {
+    case KV_PAGE_KEY:
+        *ret_count = 1;
+        return &page->key;
+    case KV_PAGE_KEYS:
+        *ret_count = page->key_count;
+        return page->keys;
+    case KV_PAGE_PART:
+        shared = page->part->begin > 0 && page->part->key_count > 0;
+        *ret_count = page->part->key_count - shared;
+        return page->part->keys + shared;
+    default:
+        *ret_count = 0;
+        return NULL;
+    }
+}
+
+/* A part's copies came or went: the block it began in, and the later pages of its last block. */
+static void show_part(struct kv_mirror *mirror, struct kv_page *page)
+{
+    struct kv_part *part = page->part;
+
+    if (part->begin > 0 && part->key_count > 0)
+        show(mirror, part, tier_up_to(mirror, page));
+    if (part->end > 0)
+        show_after(mirror, part, part->key_count ? best_tier(page) : tier_up_to(mirror, page));
+}
+
+/* What becomes of a page's own keys on a tier. */
+typedef void key_fn(struct kv_mirror *mirror, uint64_t key, unsigned tier);
+
+/* Said again of a page that was there: the index may have shed it. */
+static void remind(struct kv_mirror *mirror, uint64_t key, unsigned tier)
+{
+    prefix_index_store(mirror->index, key, mirror->column, tier);
+}
+
+static void each_own_key(struct kv_mirror *mirror, const struct kv_page *page, unsigned tier,
+                         key_fn *fn)
+{
+    uint32_t count;
+    const uint64_t *keys = own_keys(page, &count);
+
+    for (uint32_t i = 0; i < count; i++)
+        fn(mirror, keys[i], tier);
+}
+
+/* Gives a page its keys, or what others need to get theirs. */
+static void key_page(struct kv_mirror *mirror, struct kv_page *page, const struct stored *stored)
+{
+    const struct kv_event *event = stored->event;
+    const uint32_t *tokens = event->tokens + stored->at * event->page_tokens;
+    uint32_t count = event->page_tokens / mirror->block;
+
+    if (stored->tail.tokens > 0 || event->page_tokens % mirror->block > 0) {
+        make_part(mirror, page, &stored->tail, tokens, event->page_tokens);
+        return;
+    }
+    blocks_hash(stored->tail.chain, tokens, event->page_tokens, mirror->block,
+                scratch(mirror, count));
+    make_keys(mirror, page, mirror->keys, count);
+}
+
+static struct kv_page *page_for(struct kv_mirror *mirror, uint64_t hash, uint32_t rank)
+{
+    struct kv_page *page = find(mirror, hash, rank);
+
+    return page ? page : kv_pages_add(&mirror->pages, ranked(hash, rank));
+}
+
+/* One copy more. `fresh`: the page has its keys since this moment, its older copies wait for that.
+ */
+static void add_copy(struct kv_mirror *mirror, struct kv_page *page, enum prefix_tier tier,
+                     bool fresh)
+{
+    bool first = page->copies[tier] == 0;
+
+    if (page->copies[tier] < UINT8_MAX)
+        page->copies[tier]++;
+    if (!fresh)
+        each_own_key(mirror, page, tier, first ? claim : remind);
+    for (unsigned t = 0; fresh && t < PREFIX_TIER_COUNT; t++)
+        if (page->copies[t])
+            each_own_key(mirror, page, t, claim);
+    if (page->kind == KV_PAGE_PART)
+        show_part(mirror, page);
+}
+
+/* One page stored. What comes after it continues from stored->tail. */
+static void store_page(struct kv_mirror *mirror, struct stored *stored)
+{
+    const struct kv_event *event = stored->event;
+    struct kv_page *page = page_for(mirror, event->hashes[stored->at], event->rank);
+    bool fresh = false;
+
+    mirror->stats.stored++;
+    mirror->visits += VISITS_A_PAGE;
+    if (!page) {
+        mirror->stats.refused++;
+        stored->tail.known = false;
+        return;
+    }
+    if (stored->at >= event->first_foreign) {
+        mirror->stats.foreign++;
+    } else if (!stored->tail.known) {
+        mirror->stats.orphans++;
+    } else if (page->kind == KV_PAGE_FOREIGN) {
+        key_page(mirror, page, stored);
+        fresh = true;
+    }
+    add_copy(mirror, page, event->tier, fresh);
+    stored->tail = tail_of(mirror, page);
+}
+
+static struct tail tail_before(struct kv_mirror *mirror, const struct kv_event *event)
+{
+    const struct blocks_scope scope = {
+        .prefix_seed = mirror->prefix_seed,
+        .model = mirror->model,
+        .lora = event->lora,
+        .cache_salt = event->salt,
+    };
+    const struct kv_page *parent;
+
+    if (!event->has_parent)
+        return (struct tail){ .known = true, .chain = blocks_seed(&scope) };
+    parent = find(mirror, event->parent, event->rank);
+    return parent ? tail_of(mirror, parent) : (struct tail){ .known = false };
+}
+
+static void apply_stored(struct kv_mirror *mirror, const struct kv_event *event)
+{
+    struct stored stored = { .event = event, .tail = tail_before(mirror, event) };
+
+    mirror->page_tokens = event->page_tokens;
+    for (; stored.at < event->hash_count && mirror->visits > 0; stored.at++)
+        store_page(mirror, &stored);
+}
+
+/* A page without copies goes, unless others need its tokens; then it goes with the last of them. */
+static void let_go(struct kv_mirror *mirror, struct kv_page *page)
+{
+    while (page && !has_copies(page)) {
+        struct kv_page *parent = NULL;
+
+        if (page->kind == KV_PAGE_PART) {
+            if (page->part->child)
+                return;
+            if (page->part->parent) {
+                parent = kv_pages_at(&mirror->pages, page->part->parent);
+                unlink_part(mirror, page->part);
+            }
+        }
+        kv_pages_remove(&mirror->pages, page);
+        page = parent;
+    }
+}
+
+static void remove_page(struct kv_mirror *mirror, uint64_t hash, const struct kv_event *event)
+{
+    struct kv_page *page = find(mirror, hash, event->rank);
+
+    mirror->visits += VISITS_A_PAGE;
+    if (!page || page->copies[event->tier] == 0)
+        return;
+    mirror->stats.removed++;
+    if (--page->copies[event->tier] > 0)
+        return;
+    each_own_key(mirror, page, event->tier, disclaim);
+    if (page->kind == KV_PAGE_PART)
+        show_part(mirror, page);
+    let_go(mirror, page);
+}
+
+static bool rank_is_known(struct kv_mirror *mirror, uint32_t rank)
+{
+    for (size_t i = 0; i < mirror->rank_count; i++)
+        if (mirror->ranks[i] == rank)
+            return true;
+    if (mirror->rank_count == KV_RANKS_MAX)
+        return false;
+    mirror->ranks[mirror->rank_count++] = rank;
+    return true;
+}
+
+/* A prefix is cached where all groups of layers have it; one of them stands for all. */
+static bool is_of_our_group(struct kv_mirror *mirror, const struct kv_event *event)
+{
+    if (!mirror->has_group && event->type == KV_EVENT_STORED) {
+        mirror->has_group = true;
+        mirror->group = event->group;
+    }
+    return event->group == mirror->group;
+}
+
+void kv_mirror_apply(struct kv_mirror *mirror, const struct kv_event *event)
+{
+    if (event->type == KV_EVENT_CLEARED) {
+        kv_mirror_clear(mirror);
+        return;
+    }
+    if (!is_of_our_group(mirror, event))
+        return;
+    if (!rank_is_known(mirror, event->rank)) {
+        mirror->stats.refused += event->hash_count;
+        return;
+    }
+    if (event->type == KV_EVENT_STORED)
+        apply_stored(mirror, event);
+    else
+        for (size_t i = 0; i < event->hash_count && mirror->visits > 0; i++)
+            remove_page(mirror, event->hashes[i], event);
+    if (mirror->visits <= 0) { /* distrusted */
+        kv_mirror_clear(mirror);
+        kv_mirror_begin(mirror);
+    }
+}
+
+/* On every tier, whoever shares it. */
+static void forget(struct kv_mirror *mirror, uint64_t key, unsigned tier)
+{
+    prefix_index_remove(mirror->index, key, mirror->column, tier);
+}
+
+static void hide_all(struct kv_mirror *mirror)
+{
+    uint32_t at = 0;
+
+    for (struct kv_page *page; (page = kv_pages_next(&mirror->pages, &at));) {
+        for (unsigned tier = 0; tier < PREFIX_TIER_COUNT; tier++)
+            each_own_key(mirror, page, tier, forget);
+        if (page->kind == KV_PAGE_PART && page->part->shown < PREFIX_TIER_COUNT)
+            forget(mirror, page->part->keys[0], page->part->shown);
+    }
+}
+
+void kv_mirror_clear(struct kv_mirror *mirror)
+{
+    uint32_t fresh = PREFIX_COLUMN_NONE;
+
+    mirror->stats.clears++;
+    if (mirror->pages.count > CLEAR_SINGLY || mirror->column == PREFIX_COLUMN_NONE)
+        fresh = prefix_index_column_new(mirror->index);
+    if (fresh == PREFIX_COLUMN_NONE) {
+        hide_all(mirror);
+    } else {
+        prefix_index_column_retire(mirror->index, mirror->column);
+        mirror->column = fresh;
+    }
+    kv_pages_release(&mirror->pages);
+    kv_pages_release(&mirror->shared);
+    kv_pages_init(&mirror->pages);
+    kv_pages_init(&mirror->shared);
+    mirror->rank_count = 0;
+    mirror->has_group = false;
+}

@@ -1,0 +1,312 @@
+/*
+ * The pages an engine says it holds. See kv_pages.h.
+ */
+#include "routing/kv_pages.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define PIECE       1024 /* pages; 24 KB */
+#define LINE        16   /* numbers in a line of the table */
+#define NUMBER_BITS 24
+#define NUMBER_MASK ((1u << NUMBER_BITS) - 1)
+
+/* A hash's two lines and its bits. */
+struct where {
+    uint32_t line[2], tag;
+};
+
+static struct where where_of(const struct kv_pages *pages, uint64_t hash)
+{
+    uint64_t mixed = hash ^ pages->seed;
+
+    /* The finalizer of MurmurHash3 (A. Appleby), twice: once would leave the seed's differences to
+     * whoever chooses hashes. */
+    for (int i = 0; i < 2; i++) {
+        mixed = (mixed ^ mixed >> 33) * 0xff51afd7ed558ccd;
+        mixed = (mixed ^ mixed >> 33) * 0xc4ceb9fe1a85ec53 + pages->seed;
+    }
+    return (struct where){
+        .line = { (uint32_t)((mixed & UINT32_MAX) * pages->lines >> 32),
+                  (uint32_t)((mixed >> 32) * pages->lines >> 32) },
+        .tag = (uint32_t)(mixed * 0x9e3779b97f4a7c15 >> 56),
+    };
+}
+
+static uint32_t *line_at(const struct kv_pages *pages, uint32_t line)
+{
+    return pages->table + (size_t)line * LINE;
+}
+
+static uint32_t *table_new(uint32_t lines)
+{
+    uint32_t *table = aligned_alloc(LINE * sizeof(*table), (size_t)lines * LINE * sizeof(*table));
+
+    CHECK(table);
+    memset(table, 0, (size_t)lines * LINE * sizeof(*table));
+    return table;
+}
+
+void kv_pages_init(struct kv_pages *pages)
+{
+    memset(pages, 0, sizeof(*pages));
+    CHECK(getrandom(&pages->seed, sizeof(pages->seed), 0) == sizeof(pages->seed));
+    pages->next = 1;
+    pages->lines = 1;
+    pages->table = table_new(1);
+}
+
+void kv_pages_release(struct kv_pages *pages)
+{
+    uint32_t at = 0;
+
+    for (struct kv_page *page; (page = kv_pages_next(pages, &at));)
+        kv_page_drop_keys(pages, page);
+    for (uint32_t i = 0; i < pages->piece_count; i++)
+        free(pages->pieces[i]);
+    free(pages->pieces);
+    free(pages->table);
+}
+
+struct kv_page *kv_pages_at(const struct kv_pages *pages, uint32_t number)
+{
+    return &pages->pieces[number / PIECE][number % PIECE];
+}
+
+/* The slot of the table that has the page of this hash, or NULL. */
+static uint32_t *slot_of(const struct kv_pages *pages, uint64_t hash)
+{
+    struct where where = where_of(pages, hash);
+
+    for (int l = 0; l < 2; l++) {
+        uint32_t *line = line_at(pages, where.line[l]);
+
+        for (unsigned i = 0; i < LINE; i++)
+            if (line[i] >> NUMBER_BITS == where.tag && line[i] & NUMBER_MASK &&
+                kv_pages_at(pages, line[i] & NUMBER_MASK)->hash == hash)
+                return &line[i];
+    }
+    return NULL;
+}
+
+struct kv_page *kv_pages_find(struct kv_pages *pages, uint64_t hash)
+{
+    const uint32_t *slot = slot_of(pages, hash);
+
+    return slot ? kv_pages_at(pages, *slot & NUMBER_MASK) : NULL;
+}
+
+static unsigned free_in(const uint32_t *line, unsigned *ret_first)
+{
+    unsigned count = 0;
+
+    for (unsigned i = LINE; i-- > 0;)
+        if (line[i] == 0) {
+            *ret_first = i;
+            count++;
+        }
+    return count;
+}
+
+/* Moves one of a full line's numbers to its other line. Returns its slot; NULL: all are full. */
+static uint32_t *make_room(struct kv_pages *pages, uint32_t line)
+{
+    uint32_t *slots = line_at(pages, line);
+
+    for (unsigned i = 0; i < LINE; i++) {
+        const struct kv_page *page = kv_pages_at(pages, slots[i] & NUMBER_MASK);
+        struct where where = where_of(pages, page->hash);
+        uint32_t *other = line_at(pages, where.line[where.line[0] == line]);
+        unsigned at;
+
+        if (free_in(other, &at) == 0)
+            continue;
+        other[at] = slots[i];
+        slots[i] = 0;
+        return &slots[i];
+    }
+    return NULL;
+}
+
+/* Into the emptier line. */
+static bool table_put(struct kv_pages *pages, uint64_t hash, uint32_t number)
+{
+    struct where where = where_of(pages, hash);
+    unsigned first[2] = { 0, 0 };
+    unsigned room[2];
+    uint32_t *slot;
+    int l;
+
+    for (l = 0; l < 2; l++)
+        room[l] = free_in(line_at(pages, where.line[l]), &first[l]);
+    l = room[1] > room[0];
+    slot = room[l] ? line_at(pages, where.line[l]) + first[l] : make_room(pages, where.line[0]);
+    if (!slot)
+        slot = make_room(pages, where.line[1]);
+    if (slot)
+        *slot = where.tag << NUMBER_BITS | number;
+    return slot != NULL;
+}
+
+/* Half as large again, so that at least three fifths stay in use; all pages are put in anew. False:
+ * even so, some two lines are full. */
+static bool table_grow(struct kv_pages *pages)
+{
+    uint32_t *before = pages->table;
+    uint32_t lines_before = pages->lines;
+    bool fits = true;
+
+    pages->lines += pages->lines / 2 + 1;
+    pages->table = table_new(pages->lines);
+    for (uint32_t number = 1; number < pages->next && fits; number++) {
+        const struct kv_page *page = kv_pages_at(pages, number);
+
+        if (page->kind != KV_PAGE_FREE)
+            fits = table_put(pages, page->hash, number);
+    }
+    if (fits) {
+        free(before);
+        return true;
+    }
+    free(pages->table);
+    pages->table = before;
+    pages->lines = lines_before;
+    return false;
+}
+
+/* A number for a page, from those that were removed or never used. 0: there are none left. */
+static uint32_t number_new(struct kv_pages *pages)
+{
+    uint32_t number = pages->unused;
+
+    if (number) {
+        pages->unused = (uint32_t)kv_pages_at(pages, number)->key;
+        return number;
+    }
+    if (pages->next == KV_PAGES_MAX)
+        return 0;
+    if (pages->next / PIECE == pages->piece_count) {
+        pages->pieces = xrealloc(pages->pieces, (pages->piece_count + 1) * sizeof(*pages->pieces));
+        pages->pieces[pages->piece_count++] = xcalloc(PIECE, sizeof(struct kv_page));
+    }
+    return pages->next++;
+}
+
+static void number_free(struct kv_pages *pages, struct kv_page *page, uint32_t number)
+{
+    *page = (struct kv_page){ .kind = KV_PAGE_FREE, .key = pages->unused };
+    pages->unused = number;
+}
+
+/* Grown before it is seven eighths full; with two lines of 16 to choose from, that is before any
+ * is. One that is full earlier was aimed at. */
+static bool table_has_room(struct kv_pages *pages)
+{
+    uint64_t slots = (uint64_t)pages->lines * LINE;
+
+    return pages->count * 8ull < slots * 7 || table_grow(pages);
+}
+
+struct kv_page *kv_pages_add(struct kv_pages *pages, uint64_t hash)
+{
+    uint32_t number;
+    struct kv_page *page;
+
+    if (!table_has_room(pages))
+        return NULL;
+    number = number_new(pages);
+    if (!number)
+        return NULL;
+    page = kv_pages_at(pages, number);
+    /* Small tables fill by chance: those may grow early. */
+    if (!table_put(pages, hash, number) &&
+        (pages->lines > 64 || !table_grow(pages) || !table_put(pages, hash, number))) {
+        number_free(pages, page, number);
+        return NULL;
+    }
+    *page = (struct kv_page){ .hash = hash, .kind = KV_PAGE_FOREIGN };
+    pages->count++;
+    return page;
+}
+
+static size_t part_bytes(uint32_t keys, uint32_t tokens)
+{
+    return sizeof(struct kv_part) + keys * sizeof(uint64_t) + tokens * sizeof(uint32_t);
+}
+
+static uint32_t part_token_count(const struct kv_part *part)
+{
+    return part->key_count ? part->end : (uint32_t)(part->end - part->begin);
+}
+
+void kv_page_drop_keys(struct kv_pages *pages, struct kv_page *page)
+{
+    if (page->kind == KV_PAGE_KEYS) {
+        pages->more_bytes -= page->key_count * sizeof(*page->keys);
+        free(page->keys);
+    } else if (page->kind == KV_PAGE_PART) {
+        pages->more_bytes -= part_bytes(page->part->key_count, part_token_count(page->part));
+        free(page->part);
+    }
+    page->kind = KV_PAGE_FOREIGN;
+    page->key_count = 0;
+}
+
+uint64_t *kv_page_make_keys(struct kv_pages *pages, struct kv_page *page, uint32_t count)
+{
+    kv_page_drop_keys(pages, page);
+    page->kind = KV_PAGE_KEYS;
+    page->key_count = count;
+    page->keys = xmalloc(count * sizeof(*page->keys));
+    pages->more_bytes += count * sizeof(*page->keys);
+    return page->keys;
+}
+
+struct kv_part *kv_page_make_part(struct kv_pages *pages, struct kv_page *page, uint32_t keys,
+                                  uint32_t tokens)
+{
+    kv_page_drop_keys(pages, page);
+    page->kind = KV_PAGE_PART;
+    page->part = xmalloc(part_bytes(keys, tokens));
+    *page->part = (struct kv_part){ .key_count = keys };
+    pages->more_bytes += part_bytes(keys, tokens);
+    return page->part;
+}
+
+uint32_t *kv_part_tokens(struct kv_part *part)
+{
+    return (uint32_t *)(void *)(part->keys + part->key_count);
+}
+
+void kv_pages_remove(struct kv_pages *pages, struct kv_page *page)
+{
+    uint32_t *slot = slot_of(pages, page->hash);
+
+    kv_page_drop_keys(pages, page);
+    number_free(pages, page, *slot & NUMBER_MASK);
+    *slot = 0;
+    pages->count--;
+}
+
+uint32_t kv_page_number(struct kv_pages *pages, const struct kv_page *page)
+{
+    return *slot_of(pages, page->hash) & NUMBER_MASK;
+}
+
+struct kv_page *kv_pages_next(const struct kv_pages *pages, uint32_t *at)
+{
+    while (*at + 1 < pages->next) {
+        struct kv_page *page = kv_pages_at(pages, ++*at);
+
+        if (page->kind != KV_PAGE_FREE)
+            return page;
+    }
+    return NULL;
+}
+
+size_t kv_pages_bytes(const struct kv_pages *pages)
+{
+    return pages->piece_count * (PIECE * sizeof(struct kv_page) + sizeof(*pages->pieces)) +
+           (size_t)pages->lines * LINE * sizeof(*pages->table) + pages->more_bytes;
+}

@@ -1,0 +1,107 @@
+/*
+ * The pages of one engine: found by hash, in bounded memory, whatever the hashes.
+ */
+#include "routing/kv_pages.h"
+
+#include "tests/unit/random.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static void pages_are_found_until_they_are_removed(void **state)
+{
+    struct kv_pages pages;
+    uint64_t seed = 1;
+
+    (void)state;
+    kv_pages_init(&pages);
+    for (uint64_t i = 0; i < 50000; i++) {
+        struct kv_page *page = kv_pages_add(&pages, random_next(&seed));
+
+        assert_non_null(page);
+        page->kind = KV_PAGE_KEY;
+        page->key = i;
+    }
+    seed = 1;
+    for (uint64_t i = 0; i < 50000; i++) {
+        uint64_t hash = random_next(&seed);
+        struct kv_page *page = kv_pages_find(&pages, hash);
+
+        assert_int_equal(page->key, i);
+        assert_ptr_equal(kv_pages_at(&pages, kv_page_number(&pages, page)), page);
+        if (i % 2)
+            kv_pages_remove(&pages, page);
+    }
+    assert_int_equal(pages.count, 25000);
+    seed = 1;
+    for (uint64_t i = 0; i < 50000; i++)
+        assert_int_equal(kv_pages_find(&pages, random_next(&seed)) != NULL, i % 2 == 0);
+    for (uint64_t i = 0; i < 25000; i++) /* numbers are used again */
+        assert_non_null(kv_pages_add(&pages, random_next(&seed)));
+    assert_int_equal(pages.next, 50001);
+    kv_pages_release(&pages);
+}
+
+/* From the size on at which a piece of pages is not much. */
+static void a_page_takes_at_most_32_bytes_at_every_size(void **state)
+{
+    struct kv_pages pages;
+    uint64_t seed = 2;
+
+    (void)state;
+    kv_pages_init(&pages);
+    for (uint32_t n = 1; n <= 600000; n++) {
+        struct kv_page *page = kv_pages_add(&pages, random_next(&seed));
+
+        assert_non_null(page);
+        page->kind = KV_PAGE_KEY;
+        if (n > 100000)
+            assert_true(kv_pages_bytes(&pages) <= 32ull * n);
+    }
+    kv_pages_release(&pages);
+}
+
+/* Hashes with nothing but their low or high bits different, or in steps: no worse than random. */
+static void hashes_that_look_alike_are_spread_as_others_are(void **state)
+{
+    static const unsigned shifts[] = { 0, 20, 44 };
+
+    (void)state;
+    for (size_t s = 0; s < ARRAY_LEN(shifts); s++) {
+        struct kv_pages pages;
+
+        kv_pages_init(&pages);
+        for (uint64_t n = 1; n <= 100000; n++)
+            assert_non_null(kv_pages_add(&pages, n << shifts[s]));
+        kv_pages_release(&pages);
+    }
+}
+
+static void more_pages_than_there_may_be_are_refused(void **state)
+{
+    struct kv_pages pages;
+
+    (void)state;
+    kv_pages_init(&pages);
+    for (uint64_t n = 1; n < KV_PAGES_MAX; n++)
+        assert_non_null(kv_pages_add(&pages, n));
+    assert_null(kv_pages_add(&pages, KV_PAGES_MAX));
+    kv_pages_remove(&pages, kv_pages_find(&pages, 77));
+    assert_non_null(kv_pages_add(&pages, KV_PAGES_MAX));
+    kv_pages_release(&pages);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pages_are_found_until_they_are_removed),
+        cmocka_unit_test(a_page_takes_at_most_32_bytes_at_every_size),
+        cmocka_unit_test(hashes_that_look_alike_are_spread_as_others_are),
+        cmocka_unit_test(more_pages_than_there_may_be_are_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
