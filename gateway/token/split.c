@@ -68,8 +68,8 @@ void split_use(const struct split_kernel *kernel)
 
 /* A text being split, and where its pieces end so far. */
 struct scan {
-    const char *text;
-    uint32_t at, len;
+    struct split_text text;
+    uint32_t at;
     uint32_t *ends;
     size_t count, room;
 };
@@ -78,7 +78,7 @@ static inline __attribute__((always_inline)) void
 scan_shape(struct scan *scan, const struct split_shape *shape, uint32_t until)
 {
     while (scan->at < until && scan->count < scan->room) {
-        scan->at = split_shape_next(shape, scan->text, scan->at, scan->len);
+        scan->at = split_shape_next(shape, &scan->text, scan->at);
         scan->ends[scan->count++] = scan->at;
     }
 }
@@ -97,8 +97,8 @@ static inline void scan_window(struct scan *scan, uint64_t begins)
 static inline __attribute__((always_inline)) size_t
 shape_ends(const struct split_shape *shape, split_classify_fn *classify, struct scan *scan)
 {
-    while (classify && scan->len - scan->at >= SPLIT_LANES && scan->count < scan->room) {
-        const char *at = scan->text + scan->at;
+    while (classify && scan->text.len - scan->at >= SPLIT_LANES && scan->count < scan->room) {
+        const char *at = scan->text.at + scan->at;
         struct split_lanes lanes;
         uint64_t begins;
 
@@ -109,94 +109,117 @@ shape_ends(const struct split_shape *shape, split_classify_fn *classify, struct 
         else
             scan_shape(scan, shape, scan->at + WINDOW_PAUSE);
     }
-    scan_shape(scan, shape, scan->len);
-    return scan->count;
-}
-
-static inline __attribute__((always_inline)) size_t match_ends(split_match_fn *match,
-                                                               struct scan *scan)
-{
-    while (scan->at < scan->len && scan->count < scan->room) {
-        scan->at = split_match_next(match, scan->text, scan->at, scan->len);
-        scan->ends[scan->count++] = scan->at;
-    }
+    scan_shape(scan, shape, scan->text.len);
     return scan->count;
 }
 
 /* ---- the rows ---- */
 
-/* Compiled for each shape: by a kernel, and with the one that was chosen. */
-#define ENDS(name)                                                                                 \
-    static size_t ends_##name(struct slice text, size_t from, uint32_t *ret_ends, size_t room)     \
+/* A row's function: by a kernel, or the scanner alone. Those of shapes are compiled for each. */
+typedef size_t by_fn(split_classify_fn *classify, struct scan *scan);
+
+static struct scan scan_of(struct slice text, size_t from, uint32_t *ret_ends, size_t room)
+{
+    return (struct scan){ .text = { text.at, (uint32_t)text.len, false },
+                          .at = (uint32_t)from,
+                          .ends = ret_ends,
+                          .room = room };
+}
+
+#define BY_SCANNER(name, next)                                                                     \
+    static size_t by_##name(UNUSED split_classify_fn *classify, struct scan *scan)                 \
     {                                                                                              \
-        return by_##name(used->classify, text, from, ret_ends, room);                              \
+        while (scan->at < scan->text.len && scan->count < scan->room) {                            \
+            scan->at = next;                                                                       \
+            scan->ends[scan->count++] = scan->at;                                                  \
+        }                                                                                          \
+        return scan->count;                                                                        \
     }
 #define SPLIT_SHAPE(name, letters, digits, contraction, lines, slash, pattern)                     \
     static const struct split_shape shape_##name = { letters, digits, contraction, lines, slash }; \
-    static size_t by_##name(split_classify_fn *classify, struct slice text, size_t from,           \
-                            uint32_t *ret_ends, size_t room)                                       \
+    static size_t by_##name(split_classify_fn *classify, struct scan *scan)                        \
     {                                                                                              \
-        struct scan scan = { text.at, (uint32_t)from, (uint32_t)text.len, ret_ends, 0, room };     \
-                                                                                                   \
-        return shape_ends(&shape_##name, classify, &scan);                                         \
-    }                                                                                              \
-    ENDS(name)
+        return shape_ends(&shape_##name, classify, scan);                                          \
+    }
 #define SPLIT_MATCH(name, match, pattern)                                                          \
-    static size_t by_##name(UNUSED split_classify_fn *classify, struct slice text, size_t from,    \
-                            uint32_t *ret_ends, size_t room)                                       \
-    {                                                                                              \
-        struct scan scan = { text.at, (uint32_t)from, (uint32_t)text.len, ret_ends, 0, room };     \
-                                                                                                   \
-        return match_ends(match, &scan);                                                           \
-    }                                                                                              \
-    ENDS(name)
+    BY_SCANNER(name, split_match_next(match, &scan->text, scan->at))
+#define SPLIT_CHAIN(name, next, ...) BY_SCANNER(name, next(&scan->text, scan->at))
 #include "gateway/token/splits.def"
 #undef SPLIT_SHAPE
 #undef SPLIT_MATCH
+#undef SPLIT_CHAIN
 
-#define SPLIT_SHAPE(name, letters, digits, contraction, lines, slash, pattern)                     \
+#define TYPE(name, pattern)                                                                        \
+    static size_t ends_##name(struct slice text, size_t from, uint32_t *ret_ends, size_t room)     \
+    {                                                                                              \
+        struct scan scan = scan_of(text, from, ret_ends, room);                                    \
+                                                                                                   \
+        return by_##name(used->classify, &scan);                                                   \
+    }                                                                                              \
     static const struct split_type type_##name = { #name, pattern, ends_##name };
-#define SPLIT_MATCH(name, match, pattern)                                                          \
-    static const struct split_type type_##name = { #name, pattern, ends_##name };
+#define SPLIT_SHAPE(name, letters, digits, contraction, lines, slash, pattern) TYPE(name, pattern)
+#define SPLIT_MATCH(name, match, pattern)                                      TYPE(name, pattern)
+#define SPLIT_CHAIN(name, ...)                                                 TYPE(name, NULL)
 #include "gateway/token/splits.def"
 #undef SPLIT_SHAPE
 #undef SPLIT_MATCH
+#undef SPLIT_CHAIN
 
 const struct split_type *const split_all[] = {
 #define SPLIT_SHAPE(name, letters, digits, contraction, lines, slash, pattern) &type_##name,
 #define SPLIT_MATCH(name, match, pattern)                                      &type_##name,
+#define SPLIT_CHAIN(name, ...)                                                 &type_##name,
 #include "gateway/token/splits.def"
 #undef SPLIT_SHAPE
 #undef SPLIT_MATCH
+#undef SPLIT_CHAIN
 };
 const size_t split_count = ARRAY_LEN(split_all);
 
-typedef size_t by_fn(split_classify_fn *classify, struct slice text, size_t from,
-                     uint32_t *ret_ends, size_t room);
-
-/* In the order of split_all. */
-static by_fn *const by_kernel[] = {
-#define SPLIT_SHAPE(name, letters, digits, contraction, lines, slash, pattern) by_##name,
-#define SPLIT_MATCH(name, match, pattern)                                      by_##name,
+/* What the rows have beside the types, in the same order. */
+static const struct row {
+    by_fn *by;
+    const struct split_type *links[4]; /* of a chain, ended by NULL */
+} rows[] = {
+#define SPLIT_SHAPE(name, letters, digits, contraction, lines, slash, pattern) { by_##name, { 0 } },
+#define SPLIT_MATCH(name, match, pattern)                                      { by_##name, { 0 } },
+#define SPLIT_CHAIN(name, next, ...)                                           { by_##name, { __VA_ARGS__ } },
 #include "gateway/token/splits.def"
 #undef SPLIT_SHAPE
 #undef SPLIT_MATCH
+#undef SPLIT_CHAIN
 };
 
 size_t split_ends_by(const struct split_kernel *kernel, const struct split_type *split,
                      struct slice text, size_t from, uint32_t *ret_ends, size_t room)
 {
-    for (size_t i = 0; i < split_count; i++)
-        if (split_all[i] == split)
-            return by_kernel[i](kernel->classify, text, from, ret_ends, room);
-    CHECK(!"a split that is none of split_all");
-    return 0;
+    struct scan scan = scan_of(text, from, ret_ends, room);
+    size_t i = 0;
+
+    while (split_all[i] != split)
+        i++;
+    return rows[i].by(kernel->classify, &scan);
 }
 
 const struct split_type *split_find(struct slice pattern)
 {
     for (size_t i = 0; i < split_count; i++)
-        if (slice_eq(slice_str(split_all[i]->pattern), pattern))
+        if (split_all[i]->pattern && slice_eq(slice_str(split_all[i]->pattern), pattern))
             return split_all[i];
+    return NULL;
+}
+
+const struct split_type *split_find_chain(const struct split_type *const *links, size_t count)
+{
+    for (size_t i = 0; i < split_count; i++) {
+        size_t same = 0;
+
+        while (same < count && same < ARRAY_LEN(rows[i].links) &&
+               rows[i].links[same] == links[same])
+            same++;
+        if (count > 0 && same == count &&
+            (same == ARRAY_LEN(rows[i].links) || !rows[i].links[same]))
+            return split_all[i];
+    }
     return NULL;
 }

@@ -2,7 +2,7 @@
  * Pre-tokenizers that are known by their regular expression and coded by hand: a text's pieces, one
  * behind the other, by the classes of Unicode 16.0 that the reference has.
  *
- * Stateless; any thread. To add one: a file split_NAME.c and a row in splits.def.
+ * Stateless; any thread. To add one: a row in splits.def.
  */
 #ifndef SLUICE_TOKEN_SPLIT_H
 #define SLUICE_TOKEN_SPLIT_H
@@ -11,7 +11,7 @@
 
 struct split_type {
     const char *name;    /* "o200k" */
-    const char *pattern; /* exactly as it stands in tokenizer.json */
+    const char *pattern; /* exactly as it stands in tokenizer.json; NULL: those of a chain */
     /*
      * Ends of the pieces of `text` from `from` on, at most `room` of them, counted from the text's
      * beginning. Pieces are isolated: they cover the text. Returns how many; fewer than `room` only
@@ -22,6 +22,10 @@ struct split_type {
 
 /* By the pattern; NULL: unknown, to be run by a regular expression engine. */
 const struct split_type *split_find(struct slice pattern);
+
+/* Does at once what several do one after the other, each within the pieces of the one before; NULL:
+ * there is none for these. */
+const struct split_type *split_find_chain(const struct split_type *const *links, size_t count);
 
 extern const struct split_type *const split_all[];
 extern const size_t split_count;

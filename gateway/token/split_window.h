@@ -182,6 +182,7 @@ static inline uint64_t split_window_contractions(struct split_window *w,
                                                  const struct split_shape *shape, const char *at,
                                                  uint64_t quotes, uint64_t begins)
 {
+    const struct split_text text = { at, SPLIT_LANES, false };
     bool behind = shape->contraction == SPLIT_CONTRACTION_BEHIND;
     uint32_t end = 0;
 
@@ -193,8 +194,7 @@ static inline uint64_t split_window_contractions(struct split_window *w,
             w->unsure |= 1ull << lane;
             break;
         }
-        bytes = split_contraction(at, lane + 1, SPLIT_LANES,
-                                  shape->contraction == SPLIT_CONTRACTION_SMALL);
+        bytes = split_contraction(&text, lane + 1, shape->contraction == SPLIT_CONTRACTION_SMALL);
         if (bytes == 0 || (behind && lane == end))
             continue;
         end = lane + 1 + bytes;

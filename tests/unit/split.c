@@ -107,9 +107,54 @@ static void patterns_are_found_by_their_text(void **state)
 {
     (void)state;
     for (size_t i = 0; i < split_count; i++)
-        assert_ptr_equal(split_find(slice_str(split_all[i]->pattern)), split_all[i]);
+        if (split_all[i]->pattern)
+            assert_ptr_equal(split_find(slice_str(split_all[i]->pattern)), split_all[i]);
     assert_null(split_find(SLICE("\\s+")));
     assert_null(split_find(SLICE("")));
+}
+
+static void a_chain_is_found_by_its_links(void **state)
+{
+    const struct split_type *links[] = { by_name("numbers"), by_name("cjk"), by_name("deepseek") };
+
+    (void)state;
+    assert_ptr_equal(split_find_chain(links, 3), by_name("deepseek_chain"));
+    assert_null(split_find_chain(links, 2));
+    assert_null(split_find_chain(links + 1, 2));
+    assert_null(split_find_chain(links, 0));
+}
+
+/* Appends the ends of the pieces of text[from, to) by links[0], each cut by the links behind it. */
+static void cut_by(const struct split_type *const *links, size_t count, struct slice text,
+                   uint32_t from, uint32_t to, uint32_t *ret_ends, size_t *ret_count)
+{
+    struct slice part = slice_of(text.at + from, to - from);
+    uint32_t ends[TEXT], at = 0;
+    size_t n = count > 0 ? links[0]->ends(part, 0, ends, TEXT) : 0;
+
+    if (count == 0)
+        ret_ends[(*ret_count)++] = to;
+    for (size_t i = 0; i < n; at = ends[i++])
+        cut_by(links + 1, count - 1, text, from + at, from + ends[i], ret_ends, ret_count);
+}
+
+static void a_chain_does_what_its_links_do_one_after_the_other(void **state)
+{
+    const struct split_type *links[] = { by_name("numbers"), by_name("cjk"), by_name("deepseek") };
+    const struct split_type *chain = by_name("deepseek_chain");
+    char text[TEXT];
+    uint64_t seed = 19;
+
+    (void)state;
+    for (int round = 0; round < 20000; round++) {
+        struct slice s = texts_random(&seed, text, sizeof(text));
+        uint32_t expected[TEXT], got[TEXT];
+        size_t count = 0;
+
+        cut_by(links, ARRAY_LEN(links), s, 0, (uint32_t)s.len, expected, &count);
+        assert_int_equal(chain->ends(s, 0, got, TEXT), count);
+        assert_memory_equal(got, expected, count * sizeof(*got));
+    }
 }
 
 static void little_room_only_means_more_calls(void **state)
@@ -139,20 +184,23 @@ static const struct split_shape shapes[] = {
 #define SPLIT_SHAPE(name, letters, digits, contraction, lines, slash, pattern)                     \
     { letters, digits, contraction, lines, slash },
 #define SPLIT_MATCH(name, match, pattern)
+#define SPLIT_CHAIN(name, ...)
 #include "gateway/token/splits.def"
 #undef SPLIT_SHAPE
 #undef SPLIT_MATCH
+#undef SPLIT_CHAIN
 };
 
 /* The places where the text may be cut, its ends among them; returns how many. */
 static uint32_t find_cuts(const struct split_shape *shape, struct slice text, uint32_t *ret_cuts)
 {
-    struct split_char before = split_char_at(text.at, 0, (uint32_t)text.len), after;
+    const struct split_text whole = { text.at, (uint32_t)text.len, false };
+    struct split_char before = split_char_at(&whole, 0), after;
     uint32_t count = 1;
 
     ret_cuts[0] = 0;
     for (uint32_t at = before.bytes; at < text.len; at += after.bytes, before = after) {
-        after = split_char_at(text.at, at, (uint32_t)text.len);
+        after = split_char_at(&whole, at);
         if (split_shape_sync(shape, before, after))
             ret_cuts[count++] = at;
     }
@@ -164,9 +212,11 @@ static uint32_t find_cuts(const struct split_shape *shape, struct slice text, ui
 static void mark_segment(const struct split_shape *shape, struct slice text, uint32_t at,
                          uint32_t end, bool *starts)
 {
+    const struct split_text whole = { text.at, (uint32_t)text.len, false };
+
     while (at < end) {
         starts[at] = true;
-        at = split_shape_next(shape, text.at, at, (uint32_t)text.len);
+        at = split_shape_next(shape, &whole, at);
     }
     assert_int_equal(at, end); /* a piece ends where the text was cut */
 }
@@ -236,6 +286,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(texts_fall_into_the_pieces_of_the_pattern),
         cmocka_unit_test(patterns_are_found_by_their_text),
+        cmocka_unit_test(a_chain_is_found_by_its_links),
+        cmocka_unit_test(a_chain_does_what_its_links_do_one_after_the_other),
         cmocka_unit_test(little_room_only_means_more_calls),
         cmocka_unit_test(every_kernel_finds_the_same_pieces),
         cmocka_unit_test(segments_between_cuts_split_alike_in_any_order),
