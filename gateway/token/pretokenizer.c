@@ -98,24 +98,34 @@ static bool is_idle(const struct pretokenizer_step *step)
            !step->unletters;
 }
 
+/* The scanner that a step cuts by, if cutting is all it does and matches stay pieces; NULL: not so.
+ */
+static const struct split_type *step_split(const struct pretokenizer_step *step)
+{
+    bool cuts_only = step->cuts && !step->replaces && step->prepends == PREPEND_NEVER &&
+                     !step->letters && !step->unletters;
+
+    if (!cuts_only || step->pattern.kind != PATTERN_SPLIT || step->behavior != SPLIT_ISOLATED)
+        return NULL;
+    return step->pattern.split;
+}
+
 const struct split_type *pretokenizer_split(const struct pretokenizer *pretokenizer,
                                             bool *ret_whole)
 {
-    const struct pretokenizer_step *only = NULL;
+    const struct split_type *links[SPLIT_LINKS];
+    size_t count = 0;
 
+    *ret_whole = true;
     for (size_t i = 0; i < pretokenizer->count; i++) {
         if (is_idle(&pretokenizer->steps[i]))
             continue;
         *ret_whole = false;
-        if (only)
+        if (count == SPLIT_LINKS || !step_split(&pretokenizer->steps[i]))
             return NULL;
-        only = &pretokenizer->steps[i];
+        links[count++] = step_split(&pretokenizer->steps[i]);
     }
-    *ret_whole = !only;
-    if (!only || only->replaces || only->prepends != PREPEND_NEVER || only->letters ||
-        only->unletters || only->pattern.kind != PATTERN_SPLIT)
-        return NULL;
-    return only->behavior == SPLIT_ISOLATED ? only->pattern.split : NULL;
+    return count == 1 ? links[0] : split_find_chain(links, count);
 }
 
 /* Cuts by the behavior, part by part: each ends where the last one began. */

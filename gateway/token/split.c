@@ -149,17 +149,18 @@ static struct scan scan_of(struct slice text, size_t from, uint32_t *ret_ends, s
 #undef SPLIT_MATCH
 #undef SPLIT_CHAIN
 
-#define TYPE(name, pattern)                                                                        \
+#define TYPE(name, pattern, ...)                                                                   \
     static size_t ends_##name(struct slice text, size_t from, uint32_t *ret_ends, size_t room)     \
     {                                                                                              \
         struct scan scan = scan_of(text, from, ret_ends, room);                                    \
                                                                                                    \
         return by_##name(used->classify, &scan);                                                   \
     }                                                                                              \
-    static const struct split_type type_##name = { #name, pattern, ends_##name };
-#define SPLIT_SHAPE(name, letters, digits, contraction, lines, slash, pattern) TYPE(name, pattern)
-#define SPLIT_MATCH(name, match, pattern)                                      TYPE(name, pattern)
-#define SPLIT_CHAIN(name, ...)                                                 TYPE(name, NULL)
+    static const struct split_type type_##name = { #name, pattern, ends_##name, { __VA_ARGS__ } };
+#define SPLIT_SHAPE(name, letters, digits, contraction, lines, slash, pattern)                     \
+    TYPE(name, pattern, NULL)
+#define SPLIT_MATCH(name, match, pattern) TYPE(name, pattern, NULL)
+#define SPLIT_CHAIN(name, next, ...)      TYPE(name, NULL, __VA_ARGS__)
 #include "gateway/token/splits.def"
 #undef SPLIT_SHAPE
 #undef SPLIT_MATCH
@@ -176,14 +177,11 @@ const struct split_type *const split_all[] = {
 };
 const size_t split_count = ARRAY_LEN(split_all);
 
-/* What the rows have beside the types, in the same order. */
-static const struct row {
-    by_fn *by;
-    const struct split_type *links[4]; /* of a chain, ended by NULL */
-} rows[] = {
-#define SPLIT_SHAPE(name, letters, digits, contraction, lines, slash, pattern) { by_##name, { 0 } },
-#define SPLIT_MATCH(name, match, pattern)                                      { by_##name, { 0 } },
-#define SPLIT_CHAIN(name, next, ...)                                           { by_##name, { __VA_ARGS__ } },
+/* In the order of split_all. */
+static by_fn *const by_kernel[] = {
+#define SPLIT_SHAPE(name, letters, digits, contraction, lines, slash, pattern) by_##name,
+#define SPLIT_MATCH(name, match, pattern)                                      by_##name,
+#define SPLIT_CHAIN(name, ...)                                                 by_##name,
 #include "gateway/token/splits.def"
 #undef SPLIT_SHAPE
 #undef SPLIT_MATCH
@@ -198,7 +196,7 @@ size_t split_ends_by(const struct split_kernel *kernel, const struct split_type 
 
     while (split_all[i] != split)
         i++;
-    return rows[i].by(kernel->classify, &scan);
+    return by_kernel[i](kernel->classify, &scan);
 }
 
 const struct split_type *split_find(struct slice pattern)
@@ -209,17 +207,19 @@ const struct split_type *split_find(struct slice pattern)
     return NULL;
 }
 
+static bool has_links(const struct split_type *chain, const struct split_type *const *links,
+                      size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (chain->links[i] != links[i])
+            return false;
+    return !chain->links[count];
+}
+
 const struct split_type *split_find_chain(const struct split_type *const *links, size_t count)
 {
-    for (size_t i = 0; i < split_count; i++) {
-        size_t same = 0;
-
-        while (same < count && same < ARRAY_LEN(rows[i].links) &&
-               rows[i].links[same] == links[same])
-            same++;
-        if (count > 0 && same == count &&
-            (same == ARRAY_LEN(rows[i].links) || !rows[i].links[same]))
+    for (size_t i = 0; i < split_count && count > 0 && count <= SPLIT_LINKS; i++)
+        if (has_links(split_all[i], links, count))
             return split_all[i];
-    }
     return NULL;
 }

@@ -9,6 +9,8 @@
 
 #include "gateway/base/slice.h"
 
+#define SPLIT_LINKS 4
+
 struct split_type {
     const char *name;    /* "o200k" */
     const char *pattern; /* exactly as it stands in tokenizer.json; NULL: those of a chain */
@@ -18,13 +20,15 @@ struct split_type {
      * when the text has ended. The text's end is the end of text to look-aheads. Valid UTF-8.
      */
     size_t (*ends)(struct slice text, size_t from, uint32_t *ret_ends, size_t room);
+    /* Of a chain: does at once what these do one after the other, each within the pieces of the one
+     * before. Ended by NULL. */
+    const struct split_type *links[SPLIT_LINKS + 1];
 };
 
 /* By the pattern; NULL: unknown, to be run by a regular expression engine. */
 const struct split_type *split_find(struct slice pattern);
 
-/* Does at once what several do one after the other, each within the pieces of the one before; NULL:
- * there is none for these. */
+/* By the links; NULL: there is none for these. */
 const struct split_type *split_find_chain(const struct split_type *const *links, size_t count);
 
 extern const struct split_type *const split_all[];
