@@ -14,21 +14,40 @@ struct node document_root(struct document *document)
     return (struct node){ .document = document, .value = document->root };
 }
 
+/* Of a key or a message, both of which can have anything from the file in them. */
+#define SHOWN_BYTES_MAX 400
+
+/* One line, and UTF-8: what is neither is shown as a question mark. */
+static void print_text(struct slice text, struct buf *out)
+{
+    text = slice_head(text, SHOWN_BYTES_MAX);
+    while (text.len > 0) {
+        size_t n = utf8_sequence(text);
+        bool shown = n > 1 || (n == 1 && (uint8_t)text.at[0] >= ' ' && text.at[0] != 0x7f);
+
+        buf_add(out, shown ? slice_head(text, n) : SLICE("?"));
+        text = slice_skip(text, n > 0 ? n : 1);
+    }
+}
+
 static void print_path(const struct node *node, struct buf *out)
 {
     if (!node->up)
         return;
     print_path(node->up, out);
-    if (node->key)
-        buf_printf(out, "%s%s", node->up->up ? "." : "", node->key);
-    else
+    if (!node->key) {
         buf_printf(out, "[%zu]", node->index);
+        return;
+    }
+    if (node->up->up)
+        buf_add(out, SLICE("."));
+    print_text(slice_str(node->key), out);
 }
 
 bool node_fail(const struct node *node, const char *format, ...)
 {
     struct document *document = node->document;
-    char what[512];
+    char what[SHOWN_BYTES_MAX + 1];
     va_list arguments;
 
     if (document->failed)
@@ -39,7 +58,10 @@ bool node_fail(const struct node *node, const char *format, ...)
     va_end(arguments);
     buf_printf(document->errors, "%s: ", document->name);
     print_path(node, document->errors);
-    buf_printf(document->errors, "%s%s\n", node->up ? ": " : "", what);
+    if (node->up)
+        buf_add(document->errors, SLICE(": "));
+    print_text(slice_str(what), document->errors);
+    buf_add(document->errors, SLICE("\n"));
     return false;
 }
 
