@@ -246,6 +246,14 @@ void bpe_cache_free(struct bpe_cache *cache)
 
 /* ---- encoding ---- */
 
+/* So that one long piece is not paid for ever after. */
+static void trim(struct bpe_cache *cache)
+{
+    merge_scratch_trim(&cache->scratch);
+    if (cache->symbols.room > MERGE_KEPT)
+        ids_release(&cache->symbols);
+}
+
 /* A piece that the cache does not have. */
 static void encode_new(const struct bpe *bpe, struct bpe_cache *cache, const struct piece *piece,
                        struct slice bytes, struct ids *ids)
@@ -262,6 +270,7 @@ static void encode_new(const struct bpe *bpe, struct bpe_cache *cache, const str
     memcpy(ids_reserve(ids, cache->symbols.count), cache->symbols.at,
            cache->symbols.count * sizeof(uint32_t));
     ids->count += cache->symbols.count;
+    trim(cache);
 }
 
 /* The pieces of `text` that begin at `at` and end at `ends`. */

@@ -193,6 +193,12 @@ void merge_scratch_release(struct merge_scratch *scratch)
     *scratch = (struct merge_scratch){ 0 };
 }
 
+void merge_scratch_trim(struct merge_scratch *scratch)
+{
+    if (scratch->room > MERGE_KEPT)
+        merge_scratch_release(scratch);
+}
+
 /* The nodes of the symbols; returns how many entries the heap has. */
 static size_t nodes_fill(const struct merge *merge, struct merge_scratch *scratch,
                          const uint32_t *symbols, uint32_t count)

@@ -21,7 +21,10 @@ struct merge {
     uint32_t ids;
 };
 
-/* Memory for long pieces: grows to 32 bytes a symbol of the longest. */
+/* Memory for long pieces: 32 bytes a symbol of the piece at hand; MERGE_KEPT symbols' worth stays.
+ */
+#define MERGE_KEPT (1u << 16)
+
 struct merge_scratch {
     struct merge_node *nodes;
     uint64_t *heap;
@@ -42,6 +45,8 @@ static inline bool merge_parts(const struct merge *merge, uint32_t left, uint32_
 }
 
 void merge_scratch_release(struct merge_scratch *scratch);
+/* Gives back what an unusually long piece took. */
+void merge_scratch_trim(struct merge_scratch *scratch);
 
 /* Merges `count` symbols in place; returns how many are left. */
 size_t merge_run(const struct merge *merge, struct merge_scratch *scratch, uint32_t *symbols,

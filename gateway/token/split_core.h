@@ -320,7 +320,7 @@ CORE_FUNCTION uint32_t split_match_next(split_match_fn *match, const struct spli
 /* "\p{N}{1,3}" */
 CORE_FUNCTION uint32_t split_match_numbers(const struct split_text *text, uint32_t at)
 {
-    const struct split_shape three = { .digits = SPLIT_DIGITS_THREE };
+    const struct split_shape three = { 0, SPLIT_DIGITS_THREE, 0, false, false };
 
     return split_digits(&three, text, at, split_char_at(text, at));
 }
