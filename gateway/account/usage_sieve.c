@@ -12,16 +12,10 @@ static const struct slice wanted[] = {
     SLICE_INIT("stop_reason"), SLICE_INIT("eval_count"),
 };
 
-/* Bytes at which something changes, by whether we are in a string. */
-static const bool turns[2][256] = {
-    { ['"'] = true,
-      ['{'] = true,
-      ['}'] = true,
-      ['['] = true,
-      [']'] = true,
-      [','] = true,
-      [':'] = true },
-    { ['"'] = true, ['\\'] = true },
+/* Bytes outside strings at which something changes. */
+static const bool turns[256] = {
+    ['"'] = true, ['{'] = true, ['}'] = true, ['['] = true,
+    [']'] = true, [','] = true, [':'] = true,
 };
 
 void usage_sieve_init(struct usage_sieve *sieve)
@@ -109,10 +103,11 @@ static void take_outside(struct usage_sieve *sieve, char c)
 /* The run of bytes that change nothing, at most what is there. */
 static size_t plain_run(const struct usage_sieve *sieve, struct slice bytes)
 {
-    const bool *turn = turns[sieve->in_string];
     size_t n = 0;
 
-    while (n < bytes.len && !turn[(unsigned char)bytes.at[n]])
+    if (sieve->in_string)
+        return slice_find_either(bytes, '"', '\\');
+    while (n < bytes.len && !turns[(unsigned char)bytes.at[n]])
         n++;
     return n;
 }

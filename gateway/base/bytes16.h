@@ -36,4 +36,18 @@ static inline bool bytes16_any(bytes16 bytes)
     return half[0] | half[1];
 }
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "lanes are counted from a half's low end");
+
+/* The first lane that is not 0; 16 when all are. */
+static inline size_t bytes16_first(bytes16 bytes)
+{
+    uint64_t half[2];
+
+    memcpy(half, &bytes, sizeof(half));
+    if (half[0])
+        return (size_t)__builtin_ctzll(half[0]) / 8;
+    return half[1] ? 8 + (size_t)__builtin_ctzll(half[1]) / 8 : 16;
+}
+
 #endif

@@ -3,6 +3,8 @@
  */
 #include "gateway/base/slice.h"
 
+#include "gateway/base/bytes16.h"
+
 bool slice_ieq(struct slice a, struct slice b)
 {
     if (a.len != b.len)
@@ -29,6 +31,22 @@ size_t slice_find(struct slice s, char c)
     const char *hit = s.len ? memchr(s.at, c, s.len) : NULL;
 
     return hit ? (size_t)(hit - s.at) : s.len;
+}
+
+size_t slice_find_either(struct slice s, char a, char b)
+{
+    size_t at = 0;
+
+    for (; s.len - at >= sizeof(bytes16); at += sizeof(bytes16)) {
+        bytes16 run = bytes16_load(s.at + at);
+        size_t hit = bytes16_first((bytes16)((run == (uint8_t)a) | (run == (uint8_t)b)));
+
+        if (hit < sizeof(bytes16))
+            return at + hit;
+    }
+    while (at < s.len && s.at[at] != a && s.at[at] != b)
+        at++;
+    return at;
 }
 
 struct slice slice_cut(struct slice *rest, char c)

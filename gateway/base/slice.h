@@ -78,6 +78,8 @@ struct slice slice_trim(struct slice s);
 
 /* Position of `c`, or s.len. */
 size_t slice_find(struct slice s, char c);
+/* Position of the first `a` or `b`, or s.len. */
+size_t slice_find_either(struct slice s, char a, char b);
 
 /*
  * Cuts the part before the first `c` off `*rest` and returns it; `*rest` goes on behind `c`.

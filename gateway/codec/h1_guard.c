@@ -1,10 +1,9 @@
 /*
- * Lines of heads. Line ends are found sixteen bytes at a time; what stands in a line is judged when
- * the head is whole, by those who take it apart.
+ * Lines of heads. First only their ends are looked for; what stands in a line is judged when the
+ * head is whole, by those who take it apart.
  */
 #include "gateway/codec/h1_guard.h"
 
-#include "gateway/base/bytes16.h"
 #include "gateway/http/message.h"
 
 /* A client's empty line after the body of an earlier request (RFC 9112, 2.2). */
@@ -16,15 +15,7 @@
 /* The first CR or LF at or behind `at`; bytes.len when there is none. */
 static size_t line_end(struct slice bytes, size_t at)
 {
-    for (; at + sizeof(bytes16) <= bytes.len; at += sizeof(bytes16)) {
-        bytes16 run = bytes16_load(bytes.at + at);
-
-        if (bytes16_any((bytes16)((run == '\r') | (run == '\n'))))
-            break;
-    }
-    while (at < bytes.len && bytes.at[at] != '\r' && bytes.at[at] != '\n')
-        at++;
-    return at;
+    return at + slice_find_either(slice_skip(bytes, at), '\r', '\n');
 }
 
 /*

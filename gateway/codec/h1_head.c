@@ -3,7 +3,7 @@
  */
 #include "gateway/codec/h1_head.h"
 
-#include <llhttp.h>
+#include "gateway/codec/h1_second.h"
 
 /* Framing fields as they came; how often is what matters first. */
 enum { RAW_HOST, RAW_LENGTH, RAW_CODING, RAW_COUNT };
@@ -13,10 +13,13 @@ struct raw_field {
     unsigned count;
 };
 
-static const struct slice raw_names[RAW_COUNT] = {
-    [RAW_HOST] = SLICE_INIT("host"),
-    [RAW_LENGTH] = SLICE_INIT("content-length"),
-    [RAW_CODING] = SLICE_INIT("transfer-encoding"),
+static const struct {
+    struct slice name;
+    const struct reason *bad_value; /* no field may have it */
+} raw_rows[RAW_COUNT] = {
+    [RAW_HOST] = { SLICE_INIT("host"), &reason_bad_host },
+    [RAW_LENGTH] = { SLICE_INIT("content-length"), &reason_bad_framing },
+    [RAW_CODING] = { SLICE_INIT("transfer-encoding"), &reason_bad_framing },
 };
 
 /* ---- fields ---- */
@@ -37,10 +40,12 @@ static bool note_framing(struct raw_field raw[RAW_COUNT], struct slice name, str
                          const struct reason **ret_reason)
 {
     for (int i = 0; i < RAW_COUNT; i++)
-        if (name_is_like(name, raw_names[i])) {
+        if (name_is_like(name, raw_rows[i].name)) {
             raw[i].value = value;
             raw[i].count++;
-            *ret_reason = slice_eq(name, raw_names[i]) ? NULL : &reason_bad_field;
+            *ret_reason = http_is_value(value) ? NULL : raw_rows[i].bad_value;
+            if (!slice_eq(name, raw_rows[i].name))
+                *ret_reason = &reason_bad_field;
             return true;
         }
     return false;
@@ -106,38 +111,11 @@ static const struct reason *judge_framing(const struct raw_field raw[RAW_COUNT],
     return version == 11 && is_chunked(raw[RAW_CODING].value) ? NULL : &reason_bad_framing;
 }
 
-/* ---- the second opinion ---- */
-
-static int stop_parsing(llhttp_t *parser)
-{
-    (void)parser;
-    return HPE_PAUSED;
-}
-
-static bool parsers_agree(const llhttp_t *parser, const struct h1_line *line,
-                          const struct message *message, uint8_t framing)
-{
-    bool chunked = parser->flags & F_CHUNKED, sized = parser->flags & F_CONTENT_LENGTH;
-
-    return parser->http_major == 1 && parser->http_minor == line->version - 10 &&
-           chunked == (framing == H1_CHUNKED) && sized == (framing == H1_LENGTH) &&
-           (!sized || parser->content_length == message->length) &&
-           (line->status == 0 || parser->status_code == line->status);
-}
-
-/* `framing` is what the fields say. */
-static const struct reason *ask_llhttp(struct slice head, const struct h1_line *line,
+/* Where readers are known to differ, two must agree. */
+static const struct reason *ask_second(struct slice head, const struct h1_line *line,
                                        const struct message *message, uint8_t framing)
 {
-    static const llhttp_settings_t settings = { .on_headers_complete = stop_parsing };
-    llhttp_t parser;
-    llhttp_errno_t error;
-
-    llhttp_init(&parser, line->status ? HTTP_RESPONSE : HTTP_REQUEST, &settings);
-    error = llhttp_execute(&parser, head.at, head.len);
-    if (error == HPE_INVALID_METHOD)
-        return &reason_bad_method;
-    if (error != HPE_PAUSED || !parsers_agree(&parser, line, message, framing))
+    if (framing == H1_CHUNKED && !h1_second_agrees(head, line, message, H1_CHUNKED))
         return &reason_bad_request;
     return NULL;
 }
@@ -146,7 +124,7 @@ static const struct reason *ask_llhttp(struct slice head, const struct h1_line *
 
 static const struct reason *judge_method(struct slice method)
 {
-    if (slice_eq(method, SLICE("CONNECT"))) /* no tunnels */
+    if (slice_eq(method, SLICE("CONNECT")) || !h1_second_knows_method(method)) /* no tunnels */
         return &reason_bad_method;
     return slice_eq(method, SLICE("TRACE")) ? &reason_method_not_allowed : NULL;
 }
@@ -160,6 +138,15 @@ static const struct reason *judge_host(const struct raw_field raw[RAW_COUNT], ui
         return NULL;
     message->authority = slice_trim(raw[RAW_HOST].value);
     return http_is_authority(message->authority) ? NULL : &reason_bad_host;
+}
+
+static struct slice with_slash(struct arena *arena, struct slice query)
+{
+    char *path = arena_alloc(arena, query.len + 1);
+
+    path[0] = '/';
+    memcpy(path + 1, query.at, query.len);
+    return slice_of(path, query.len + 1);
 }
 
 /* Behind "http://": its authority replaces Host (RFC 9112, 3.2.2). */
@@ -177,7 +164,7 @@ static const struct reason *read_absolute(struct slice rest, struct message *mes
     if (path.len == 0)
         path = slice_eq(message->method, SLICE("OPTIONS")) ? SLICE("*") : SLICE("/");
     else if (path.at[0] == '?')
-        path = arena_printf(message->arena, "/%.*s", SLICE_ARGS(path));
+        path = with_slash(message->arena, path);
     message->path = path;
     return NULL;
 }
@@ -280,11 +267,12 @@ const struct reason *h1_head_read_request(struct slice head, const struct messag
     message->length = 0;
     reason = read_fields(lines, limits, message, raw);
     if (!reason)
-        reason = judge_framing(raw, line.version, message, &ret_facts->framing);
+        reason = judge_framing(raw, line.version, message, &ret_facts->said);
+    ret_facts->framing = ret_facts->said;
     if (!reason)
         reason = judge_request(raw, &line, message, ret_facts);
     message->has_body = ret_facts->framing != H1_NO_BODY;
-    return reason ? reason : ask_llhttp(head, &line, message, ret_facts->framing);
+    return reason ? reason : ask_second(head, &line, message, ret_facts->said);
 }
 
 /* ---- answers ---- */
@@ -304,7 +292,6 @@ const struct reason *h1_head_read_answer(struct slice head, const struct h1_line
     struct slice lines = copy_head(head, message);
     struct raw_field raw[RAW_COUNT] = { 0 };
     const struct reason *reason;
-    uint8_t said;
 
     if (!lines.len)
         return &reason_head_too_large;
@@ -313,14 +300,14 @@ const struct reason *h1_head_read_answer(struct slice head, const struct h1_line
     message->version = line->version;
     reason = read_fields(lines, limits, message, raw);
     if (!reason)
-        reason = judge_framing(raw, line->version, message, &said);
+        reason = judge_framing(raw, line->version, message, &ret_facts->said);
     if (!reason)
-        reason = ask_llhttp(head, line, message, said);
+        reason = ask_second(head, line, message, ret_facts->said);
     if (!reason)
         reason = message_apply_connection(message);
     if (reason)
         return reason;
-    ret_facts->framing = answer_framing(line->status, to_head, said);
+    ret_facts->framing = answer_framing(line->status, to_head, ret_facts->said);
     ret_facts->persistent = is_persistent(message) && ret_facts->framing != H1_UNTIL_CLOSE;
     message->has_body = ret_facts->framing != H1_NO_BODY;
     return NULL;

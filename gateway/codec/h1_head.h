@@ -1,10 +1,10 @@
 /*
  * Heads of HTTP/1.x, read into messages.
  *
- * The guard's cursor takes the head apart, llhttp (strict) reads the same bytes again, and the two
- * must agree on method, version, status, coding and length. The rules of framing are ours: one
- * length of 1 to 19 digits, or the one coding `chunked`, never both, no coding in HTTP/1.0 (RFC
- * 9112, 6; security: H1-01 to H1-06).
+ * The guard's cursor takes the head apart. The rules of framing are ours: one length of 1 to 19
+ * digits, or the one coding `chunked`, never both, no coding in HTTP/1.0 (RFC 9112, 6; security:
+ * H1-01 to H1-06). A head with a coding is read by llhttp as well, and the two must agree
+ * (h1_second.h).
  */
 #ifndef SLUICE_CODEC_H1_HEAD_H
 #define SLUICE_CODEC_H1_HEAD_H
@@ -22,6 +22,7 @@ enum h1_framing {
 /* What a head says about the connection and not about the message. */
 struct h1_facts {
     uint8_t framing;     /* enum h1_framing, of the body that follows */
+    uint8_t said;        /* the same as the fields say, whatever status and method make of it */
     bool persistent;     /* by version and Connection */
     bool takes_trailers; /* request: TE: trailers */
 };

@@ -283,6 +283,8 @@ static const struct row rows[] = {
       "x", &reason_done, false, false, NULL },
     { "H1-23 204 with a body", SLICE_INIT("HTTP/1.1 204 No Content\r\n\r\nevil"), 204, "",
       &reason_done, false, false, NULL },
+    { "a NUL in a field that is dropped", SLICE_INIT(OK "Host: a\0\r\n\r\n"), 0, "",
+      &reason_endpoint_malformed, false, false, NULL },
     MALFORMED("H1-23 length and coding",
               OK "Content-Length: 5\r\n" CHUNKED "\r\n5\r\nhello\r\n0\r\n\r\n"),
     MALFORMED("H1-23 bad length", OK "Content-Length: 5x\r\n\r\nhello"),

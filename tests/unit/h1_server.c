@@ -629,6 +629,8 @@ static const struct row bad_rows[] = {
     { "H1-14 another scheme", BAD_TARGET("ftp://h/a") },
     { "H1-14 user information", BAD_TARGET("http://u@h/a") },
     { "H1-14 no authority", BAD_TARGET("http:///a") },
+    { "H1-14 NUL behind an authority", SLICE_INIT(LINE("GET http://h?\0q HTTP/1.1")), "",
+      &reason_bad_target, CLOSED },
     { "H1-15 none", BAD_HOST("") },
     { "H1-15 two", BAD_HOST(HOST HOST) },
     { "H1-15 empty", BAD_HOST("Host:\r\n") },

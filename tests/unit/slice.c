@@ -120,6 +120,24 @@ static void numbers_are_digits_up_to_two_to_the_64_less_one(void **state)
     }
 }
 
+static void the_first_of_two_bytes_is_found_wherever_it_lies(void **state)
+{
+    char text[70];
+
+    (void)state;
+    for (size_t len = 0; len <= sizeof(text); len++) {
+        memset(text, '.', sizeof(text));
+        assert_int_equal(slice_find_either(slice_of(text, len), 'a', 'b'), len);
+        for (size_t at = 0; at < sizeof(text); at++) { /* also behind the end */
+            memset(text, '.', sizeof(text));
+            text[at] = at % 2 ? 'a' : 'b';
+            text[sizeof(text) - 1] = at % 2 ? 'b' : 'a'; /* not the first one */
+            assert_int_equal(slice_find_either(slice_of(text, len), 'a', 'b'), at < len ? at : len);
+        }
+    }
+    assert_int_equal(slice_find_either(slice_of(NULL, 0), 'a', 'b'), 0);
+}
+
 static void a_copy_is_terminated_and_may_hold_nul(void **state)
 {
     char *copy = slice_dup(SLICE("a\0b"));
@@ -141,6 +159,7 @@ int main(void)
         cmocka_unit_test(trim_takes_spaces_and_tabs_and_nothing_else),
         cmocka_unit_test(cutting_gives_every_part_and_then_null),
         cmocka_unit_test(numbers_are_digits_up_to_two_to_the_64_less_one),
+        cmocka_unit_test(the_first_of_two_bytes_is_found_wherever_it_lies),
         cmocka_unit_test(a_copy_is_terminated_and_may_hold_nul),
     };
 
