@@ -3,6 +3,7 @@
  */
 #include "gateway/account/usage.h"
 
+#include "gateway/base/spare.h"
 #include "gateway/account/usage_sieve.h"
 #include "gateway/prompt/multipart.h"
 
@@ -53,7 +54,7 @@ void usage_reader_release(struct usage_reader *reader)
     else if (reader->form == USAGE_FORM_LINES)
         hold_release(&reader->line);
     else if (reader->form == USAGE_FORM_JSON)
-        free(reader->sieve);
+        spare_free(reader->sieve, sizeof(*reader->sieve));
     reader->form = USAGE_FORM_OPAQUE;
 }
 
@@ -206,7 +207,7 @@ static void feed_json(struct usage_reader *reader, struct slice bytes, struct us
     if (bytes.len == 0 || reader->terminal_seen)
         return;
     if (!reader->sieve) {
-        reader->sieve = xmalloc(sizeof(*reader->sieve));
+        reader->sieve = spare_alloc(sizeof(*reader->sieve));
         usage_sieve_init(reader->sieve);
     }
     usage_sieve_feed(reader->sieve, bytes);
@@ -217,7 +218,7 @@ static void feed_json(struct usage_reader *reader, struct slice bytes, struct us
         facts.content = content;
         facts.terminal = true;
         facts.finish = !facts.error;
-        free(reader->sieve);
+        spare_free(reader->sieve, sizeof(*reader->sieve));
         reader->sieve = NULL;
     }
     note(reader, &facts, step);

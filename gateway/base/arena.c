@@ -3,9 +3,10 @@
  */
 #include "gateway/base/arena.h"
 
+#include "gateway/base/spare.h"
+
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 /*
  * The first block serves a usual exchange over HTTP/1.1: head, routing notes and the answer's head
@@ -15,39 +16,14 @@
 #define ARENA_FIRST_BYTES 2960
 #define ARENA_BLOCK_BYTES 1008
 
-/*
- * First blocks a thread keeps for its next exchanges: malloc is slow for their size. Sanitized
- * builds keep none, so that use after release is seen. Thread-local as in base/slab, for its
- * reason.
- */
-#ifdef __SANITIZE_ADDRESS__
-#define ARENA_SPARES 0
-#else
-#define ARENA_SPARES 64
-#endif
-
 struct arena_block {
     struct arena_block *next;
     size_t size;
 };
 
-static _Thread_local struct arena_block *spares;
-static _Thread_local unsigned spare_count;
-
 void arena_init(struct arena *arena, size_t limit_bytes)
 {
     *arena = (struct arena){ .limit_bytes = limit_bytes };
-}
-
-static void arena_block_free(struct arena_block *block)
-{
-    if (block->size != ARENA_FIRST_BYTES || spare_count + 1 > ARENA_SPARES) {
-        free(block);
-        return;
-    }
-    block->next = spares;
-    spares = block;
-    spare_count++;
 }
 
 void arena_release(struct arena *arena)
@@ -57,7 +33,7 @@ void arena_release(struct arena *arena)
     while (block) {
         struct arena_block *next = block->next;
 
-        arena_block_free(block);
+        spare_free(block, block->size);
         block = next;
     }
     arena_init(arena, arena->limit_bytes);
@@ -70,14 +46,8 @@ static struct arena_block *arena_block_new(struct arena *arena, size_t want)
 
     if (want > arena->limit_bytes - arena->used_bytes)
         return NULL;
-    if (want == ARENA_FIRST_BYTES && spares) {
-        block = spares;
-        spares = block->next;
-        spare_count--;
-    } else {
-        block = xmalloc(want);
-        block->size = want;
-    }
+    block = spare_alloc(want);
+    block->size = want;
     arena->used_bytes += want;
     return block;
 }

@@ -7,10 +7,11 @@
  */
 #include "gateway/base/buf.h"
 
+#include "gateway/base/spare.h"
+
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 /* A chunk starts small, because most streams hold one token's event at a time... */
 #define BUF_CHUNK_MIN 512
@@ -42,7 +43,7 @@ static _Atomic size_t process_bytes;
 
 static struct buf_chunk *chunk_new(size_t size)
 {
-    struct buf_chunk *chunk = xmalloc(sizeof(*chunk) + size);
+    struct buf_chunk *chunk = spare_alloc(sizeof(*chunk) + size);
 
     chunk->own = (struct buf_piece){ .chunk = chunk, .at = chunk->bytes };
     chunk->refs = 1;
@@ -57,16 +58,16 @@ static void piece_free(struct buf_piece *piece)
     struct buf_chunk *chunk = piece->chunk;
 
     if (piece != &chunk->own)
-        free(piece);
+        spare_free(piece, sizeof(*piece));
     if (--chunk->refs > 0)
         return;
     atomic_fetch_sub_explicit(&process_bytes, chunk->size, memory_order_relaxed);
-    free(chunk);
+    spare_free(chunk, sizeof(*chunk) + chunk->size);
 }
 
 static struct buf_piece *piece_view(struct buf_chunk *chunk, const char *at, size_t len)
 {
-    struct buf_piece *piece = xmalloc(sizeof(*piece));
+    struct buf_piece *piece = spare_alloc(sizeof(*piece));
 
     chunk->refs++;
     *piece = (struct buf_piece){ .chunk = chunk, .at = at, .len = len };

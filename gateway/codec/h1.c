@@ -3,9 +3,8 @@
  */
 #include "gateway/codec/h1.h"
 
+#include "gateway/base/spare.h"
 #include "gateway/codec/h1_write.h"
-
-#include <stdlib.h>
 
 /*
  * What an arena holds beside a head: notes and other heads of the exchange, whose sizes its owner
@@ -24,7 +23,7 @@ static size_t arena_limit(const struct conn_settings *settings)
 struct h1_stream *h1_stream_new(struct conn *conn, const struct stream_type *type,
                                 struct arena *arena)
 {
-    struct h1_stream *s = xcalloc(1, sizeof(*s));
+    struct h1_stream *s = spare_zalloc(sizeof(*s));
 
     s->conn = conn;
     s->owned = true;
@@ -45,7 +44,7 @@ static void stream_free(struct h1_stream *s)
     buf_release(&s->stream.out);
     buf_release(&s->out.last);
     arena_release(&s->arena);
-    free(s);
+    spare_free(s, sizeof(*s));
 }
 
 void h1_stream_discard(struct h1_stream *s)

@@ -8,8 +8,8 @@
 #include "gateway/codec/h2.h"
 
 #include "gateway/base/clock.h"
-#include "gateway/base/slab.h"
 #include "gateway/codec/h2_head.h"
+#include "gateway/codec/h2_memory.h"
 
 #include <stdlib.h>
 
@@ -625,40 +625,13 @@ static nghttp2_option *option_new(void)
     return option;
 }
 
-static void *mem_alloc(size_t size, void *user)
-{
-    (void)user;
-    return slab_alloc(size);
-}
-
-static void mem_free(void *block, void *user)
-{
-    (void)user;
-    slab_free(block);
-}
-
-static void *mem_zalloc(size_t count, size_t size, void *user)
-{
-    (void)user;
-    return slab_zalloc(count, size);
-}
-
-static void *mem_realloc(void *block, size_t size, void *user)
-{
-    (void)user;
-    return slab_realloc(block, size);
-}
-
-/* A session's frame buffer is 16 KB for as long as the conn lives. */
-static nghttp2_mem session_memory = { NULL, mem_alloc, mem_free, mem_zalloc, mem_realloc };
-
 static void session_new(struct h2 *h2)
 {
     nghttp2_session_callbacks *callbacks = callbacks_new();
     nghttp2_option *option = option_new();
 
     CHECK((h2->side->server ? nghttp2_session_server_new3 : nghttp2_session_client_new3)(
-              &h2->session, callbacks, h2, option, &session_memory) == 0);
+              &h2->session, callbacks, h2, option, &h2_memory) == 0);
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);
 }
