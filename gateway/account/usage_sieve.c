@@ -12,10 +12,16 @@ static const struct slice wanted[] = {
     SLICE_INIT("stop_reason"), SLICE_INIT("eval_count"),
 };
 
-/* Bytes outside strings at which something changes. */
-static const bool turns[256] = {
-    ['"'] = true, ['{'] = true, ['}'] = true, ['['] = true,
-    [']'] = true, [','] = true, [':'] = true,
+/* Bytes outside strings at which something changes: at the top, and below it. */
+static const bool turns[2][256] = {
+    { ['"'] = true,
+      ['{'] = true,
+      ['}'] = true,
+      ['['] = true,
+      [']'] = true,
+      [','] = true,
+      [':'] = true },
+    { ['"'] = true, ['{'] = true, ['}'] = true, ['['] = true, [']'] = true },
 };
 
 void usage_sieve_init(struct usage_sieve *sieve)
@@ -100,53 +106,62 @@ static void take_outside(struct usage_sieve *sieve, char c)
     }
 }
 
-/* The run of bytes that change nothing, at most what is there. */
-static size_t plain_run(const struct usage_sieve *sieve, struct slice bytes)
+/* The end of the string whose inside begins at `at`, behind its quote; `end` where it is not here.
+ */
+static const char *string_end(struct usage_sieve *sieve, const char *at, const char *end)
 {
-    size_t n = 0;
-
-    if (sieve->in_string)
-        return slice_find_either(bytes, '"', '\\');
-    while (n < bytes.len && !turns[(unsigned char)bytes.at[n]])
-        n++;
-    return n;
+    while (at < end) {
+        if (!sieve->escaped)
+            at += slice_find_either(slice_of(at, (size_t)(end - at)), '"', '\\');
+        if (at == end)
+            break;
+        sieve->in_string = sieve->escaped || *at != '"';
+        sieve->escaped = !sieve->escaped && *at == '\\';
+        at++;
+        if (!sieve->in_string)
+            break;
+    }
+    return at;
 }
 
-static void take_byte(struct usage_sieve *sieve, struct slice byte)
+/* A key with an escape is none of ours: as written it equals nothing wanted. */
+static const char *pass_string(struct usage_sieve *sieve, const char *at, const char *end)
 {
-    bool keeping = sieve->keeping;
-    char c = byte.at[0];
+    const char *behind = string_end(sieve, at, end);
+    struct slice run = slice_of(at, (size_t)(behind - at));
 
-    if (sieve->escaped)
-        sieve->escaped = false;
-    else if (sieve->in_string && c == '\\')
-        sieve->escaped = true;
-    else if (sieve->in_string)
-        sieve->in_string = c != '"';
-    else
-        take_outside(sieve, c);
+    if (sieve->keeping)
+        keep(sieve, run);
+    else if (sieve->depth == 1 && !sieve->in_value)
+        add_to_key(sieve, slice_head(run, run.len - !sieve->in_string));
+    return behind;
+}
+
+/* Up to the next byte that changes something, and it. */
+static const char *pass_outside(struct usage_sieve *sieve, const char *at, const char *end)
+{
+    const bool *turn = turns[sieve->depth > 1];
+    const char *from = at;
+    bool keeping = sieve->keeping;
+
+    while (at < end && !turn[(unsigned char)*at])
+        at++;
     if (keeping)
-        keep(sieve, byte);
-    else if (sieve->escaped)
-        sieve->key_len = USAGE_SIEVE_KEY; /* an escaped key is none of ours */
+        keep(sieve, slice_of(from, (size_t)(at - from)));
+    if (at == end)
+        return at;
+    take_outside(sieve, *at);
+    if (keeping)
+        keep(sieve, slice_of(at, 1));
+    return at + 1;
 }
 
 void usage_sieve_feed(struct usage_sieve *sieve, struct slice bytes)
 {
-    while (bytes.len > 0 && !sieve->complete) {
-        size_t plain = sieve->escaped ? 0 : plain_run(sieve, bytes);
-        struct slice run = slice_head(bytes, plain);
+    const char *at = bytes.at, *end = at + bytes.len;
 
-        if (sieve->keeping)
-            keep(sieve, run);
-        else if (sieve->in_string && sieve->depth == 1 && !sieve->in_value)
-            add_to_key(sieve, run);
-        bytes = slice_skip(bytes, plain);
-        if (bytes.len == 0)
-            return;
-        take_byte(sieve, slice_head(bytes, 1));
-        bytes = slice_skip(bytes, 1);
-    }
+    while (at < end && !sieve->complete)
+        at = sieve->in_string ? pass_string(sieve, at, end) : pass_outside(sieve, at, end);
     if (sieve->complete)
         sieve->kept[sieve->kept_len] = '}';
 }

@@ -9,6 +9,8 @@ bool slice_ieq(struct slice a, struct slice b)
 {
     if (a.len != b.len)
         return false;
+    if (slice_eq(a, b)) /* most are, and this is faster */
+        return true;
     for (size_t i = 0; i < a.len; i++)
         if (slice_lower(a.at[i]) != slice_lower(b.at[i]))
             return false;

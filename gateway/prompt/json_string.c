@@ -3,6 +3,7 @@
  */
 #include "gateway/prompt/json_string.h"
 
+#include "gateway/base/bytes16.h"
 #include "gateway/base/utf8.h"
 
 #define EVERY_BYTE(b) (0x0101010101010101ull * (b))
@@ -102,7 +103,29 @@ const struct json_string_kernel *json_string_kernels(void)
     return kernels;
 }
 
+/*
+ * Keys and words are short and plain: they end within sixteen bytes, and no kernel is set up for
+ * them. NULL: the string does not.
+ */
+static const char *short_end(const char *at, const char *end)
+{
+    bytes16 bytes;
+    size_t n;
+
+    if (end - at < (ptrdiff_t)sizeof(bytes))
+        return NULL;
+    bytes = bytes16_load(at);
+    n = bytes16_first(
+        (bytes16)((bytes == '"') | (bytes == '\\') | (bytes < 0x20) | (bytes >= 0x80)));
+    return n < sizeof(bytes) && at[n] == '"' ? at + n : NULL;
+}
+
 const char *json_string_end(const char *at, const char *end, bool *ret_escaped)
 {
-    return kernels[0].find_end(at, end, ret_escaped);
+    const char *quote = short_end(at, end);
+
+    if (!quote)
+        return kernels[0].find_end(at, end, ret_escaped);
+    *ret_escaped = false;
+    return quote;
 }
