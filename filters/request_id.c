@@ -11,21 +11,33 @@ static bool is_usable(struct slice id)
     return id.len > 0 && id.len <= ID_BYTES_MAX && http_is_token(id);
 }
 
+/* The `count` lowest hex digits of `word`. */
+static char *put_hex(char *at, uint64_t word, unsigned count)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    while (count-- > 0)
+        *at++ = digits[word >> 4 * count & 15];
+    return at;
+}
+
 /* A version 4 UUID (RFC 9562), from two words of the exchange's randomness. */
 static struct slice make_id(struct arena *arena, uint64_t random)
 {
-    static const char digits[] = "0123456789abcdef";
     uint64_t more = random * 0x9e3779b97f4a7c15ull ^ random >> 29;
-    uint64_t words[2] = { (random & ~0xf000ull) | 0x4000, (more & ~(3ull << 62)) | 1ull << 63 };
-    char *id = arena_alloc(arena, 36);
-    size_t at = 0;
+    uint64_t high = (random & ~0xf000ull) | 0x4000, low = (more & ~(3ull << 62)) | 1ull << 63;
+    char *id = arena_alloc(arena, 36), *at = id;
 
-    for (size_t i = 0; i < 32; i++) {
-        if (i == 8 || i == 12 || i == 16 || i == 20)
-            id[at++] = '-';
-        id[at++] = digits[words[i / 16] >> (60 - 4 * (i % 16)) & 15];
-    }
-    return slice_of(id, at);
+    at = put_hex(at, high >> 32, 8);
+    *at++ = '-';
+    at = put_hex(at, high >> 16, 4);
+    *at++ = '-';
+    at = put_hex(at, high, 4);
+    *at++ = '-';
+    at = put_hex(at, low >> 48, 4);
+    *at++ = '-';
+    at = put_hex(at, low, 12);
+    return slice_of(id, (size_t)(at - id));
 }
 
 static const struct reason *on_request(struct filter_call *call)

@@ -33,23 +33,24 @@ static const char *const paths_ollama[] = { PATHS_OPENAI, "/v1/messages", NULL }
 
 /* Under /v1, on any engine, with all that lies below them; outside /v1 only what is listed above is
  * forwarded. */
-static const char *const paths_admin[] = { "/v1/load_lora_adapter",
-                                           "/v1/unload_lora_adapter",
-                                           "/v1/decisions",
-                                           "/v1/loads",
-                                           "/v1/metrics",
-                                           "/v1/metadata",
-                                           "/v1/version",
-                                           "/v1/license",
-                                           "/v1/health",
-                                           "/v1/models/load",
-                                           "/v1/models/unload",
-                                           "/v1/realtime",
-                                           "/v1/pause",
-                                           "/v1/resume",
-                                           "/v1/sleep",
-                                           "/v1/wake_up",
-                                           NULL };
+static const struct slice paths_admin[] = {
+    SLICE_INIT("/v1/load_lora_adapter"),
+    SLICE_INIT("/v1/unload_lora_adapter"),
+    SLICE_INIT("/v1/decisions"),
+    SLICE_INIT("/v1/loads"),
+    SLICE_INIT("/v1/metrics"),
+    SLICE_INIT("/v1/metadata"),
+    SLICE_INIT("/v1/version"),
+    SLICE_INIT("/v1/license"),
+    SLICE_INIT("/v1/health"),
+    SLICE_INIT("/v1/models/load"),
+    SLICE_INIT("/v1/models/unload"),
+    SLICE_INIT("/v1/realtime"),
+    SLICE_INIT("/v1/pause"),
+    SLICE_INIT("/v1/resume"),
+    SLICE_INIT("/v1/sleep"),
+    SLICE_INIT("/v1/wake_up"),
+};
 
 const struct engine_type engine_types[ENGINE_COUNT] = {
 #define ENGINE(id, name, health, metrics, paths) [ENGINE_##id] = { name, health, metrics, paths },
@@ -68,19 +69,21 @@ static bool path_matches(const char *pattern, struct slice path)
 {
     size_t i = 0;
 
-    for (; *pattern; pattern++) {
-        if (*pattern == '*') {
-            size_t start = i;
+    for (;; pattern++) {
+        size_t start;
 
-            while (i < path.len && path.at[i] != '/')
-                i++;
-            if (i == start)
-                return false;
-        } else if (i >= path.len || path.at[i++] != *pattern) {
-            return false;
+        while (i < path.len && *pattern == path.at[i] && *pattern != '*') {
+            pattern++;
+            i++;
         }
+        if (*pattern != '*')
+            return *pattern == '\0' && i == path.len;
+        start = i;
+        while (i < path.len && path.at[i] != '/')
+            i++;
+        if (i == start)
+            return false;
     }
-    return i == path.len;
 }
 
 static bool paths_match(const char *const *paths, struct slice path)
@@ -106,8 +109,8 @@ static bool path_is_below(struct slice path, struct slice branch)
 
 bool engine_path_is_admin(struct slice path)
 {
-    for (const char *const *admin = paths_admin; *admin; admin++)
-        if (path_is_below(path, slice_str(*admin)))
+    for (size_t i = 0; i < ARRAY_LEN(paths_admin); i++)
+        if (path_is_below(path, paths_admin[i]))
             return true;
     return false;
 }

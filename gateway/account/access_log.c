@@ -212,14 +212,10 @@ static struct slice escape(struct slice s, char text[6], size_t *ret_taken)
     return slice_head(s, n);
 }
 
-/* At most `limit` bytes between the quotes; the rest of the text is cut, never an escape. */
-static char *put_text(char *at, struct slice s, size_t limit)
+/* Goes on up to `end` where an escape is needed; the rest of the text is cut, never an escape. */
+static char *put_escaped(char *at, struct slice s, const char *end)
 {
-    char *end;
-
-    *at++ = '"';
-    end = at + limit;
-    while (s.len > 0) {
+    while (s.len > 0 && at < end) {
         size_t plain = plain_length(slice_head(s, (size_t)(end - at)));
         char text[6];
         struct slice escaped;
@@ -235,8 +231,21 @@ static char *put_text(char *at, struct slice s, size_t limit)
         at = put_slice(at, escaped);
         s = slice_skip(s, taken);
     }
-    *at++ = '"';
     return at;
+}
+
+/* At most `limit` bytes between the quotes. Most texts need no escape. */
+static char *put_text(char *at, struct slice s, size_t limit)
+{
+    const char *end = ++at + limit;
+    size_t plain = plain_length(slice_head(s, limit));
+
+    at[-1] = '"';
+    at = put_slice(at, slice_head(s, plain));
+    if (UNLIKELY(plain < s.len))
+        at = put_escaped(at, slice_skip(s, plain), end);
+    *at = '"';
+    return at + 1;
 }
 
 static char *put_duration(char *at, int64_t us)

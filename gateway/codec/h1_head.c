@@ -29,6 +29,8 @@ static bool name_is_like(struct slice name, struct slice known)
 {
     if (name.len != known.len)
         return false;
+    if (slice_eq(name, known))
+        return true;
     for (size_t i = 0; i < name.len; i++)
         if (name.at[i] != known.at[i] && !(name.at[i] == '_' && known.at[i] == '-'))
             return false;

@@ -50,9 +50,11 @@ static const union field_bytes field_last = { {
 /* The row that has this name, among sixteen whose lane in `same` says that it may be it. */
 static enum field_id field_among(bytes16 same, size_t group, struct slice name)
 {
-    for (size_t i = 0; i < 16; i++)
-        if (same[i] && slice_eq(field_rows[group * 16 + i].name, name))
+    for (size_t i = bytes16_first(same); i < 16; i = bytes16_first(same)) {
+        if (slice_eq(field_rows[group * 16 + i].name, name))
             return (enum field_id)(group * 16 + i);
+        same[i] = 0;
+    }
     return FIELD_OTHER;
 }
 

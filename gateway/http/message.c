@@ -160,8 +160,8 @@ void message_remove_where(struct message *message, message_goes_fn *goes, const 
 
         if (goes(field, what))
             message->bytes -= (uint32_t)field_bytes(field->name, field->value);
-        else
-            message->fields[kept++] = *field;
+        else if (kept++ < i)
+            message->fields[kept - 1] = *field;
     }
     message->count = kept;
 }

@@ -11,20 +11,37 @@
 #include "gateway/http/message.h"
 
 enum path_class {
-    PATH_BAD,  /* may not stand in a path */
-    PATH_DATA, /* stays; escaped it stays escaped */
-    PATH_OPEN, /* unreserved (RFC 3986, 2.3): stays; escaped it is unescaped */
+    PATH_BAD = 0,  /* may not stand in a path */
+    PATH_DATA = 1, /* stays; escaped it stays escaped */
+    PATH_OPEN = 2, /* unreserved (RFC 3986, 2.3): stays; escaped it is unescaped */
+    PATH_CARE = 4, /* begins an escape, or can be part of a dot segment */
 };
 
 /* Visible ASCII but '#', '?' (it ends the path) and '\\'. A '%' that is no escape was refused
  * before. */
 static const uint8_t path_class[256] = {
-    ['!'] = PATH_DATA,         ['"'] = PATH_DATA,         ['$' ... ','] = PATH_DATA,
-    ['-'] = PATH_OPEN,         ['.'] = PATH_OPEN,         ['/'] = PATH_DATA,
-    ['0' ... '9'] = PATH_OPEN, [':' ... '>'] = PATH_DATA, ['@'] = PATH_DATA,
-    ['A' ... 'Z'] = PATH_OPEN, ['['] = PATH_DATA,         [']'] = PATH_DATA,
-    ['^'] = PATH_DATA,         ['_'] = PATH_OPEN,         ['`'] = PATH_DATA,
-    ['a' ... 'z'] = PATH_OPEN, ['{' ... '}'] = PATH_DATA, ['~'] = PATH_OPEN,
+    ['!'] = PATH_DATA,
+    ['"'] = PATH_DATA,
+    ['$'] = PATH_DATA,
+    ['%'] = PATH_CARE,
+    ['&' ... ','] = PATH_DATA,
+    ['-'] = PATH_OPEN,
+    ['.'] = PATH_OPEN | PATH_CARE,
+    ['/'] = PATH_DATA,
+    ['0' ... '9'] = PATH_OPEN,
+    [':'] = PATH_DATA,
+    [';'] = PATH_DATA | PATH_CARE,
+    ['<' ... '>'] = PATH_DATA,
+    ['@'] = PATH_DATA,
+    ['A' ... 'Z'] = PATH_OPEN,
+    ['['] = PATH_DATA,
+    [']'] = PATH_DATA,
+    ['^'] = PATH_DATA,
+    ['_'] = PATH_OPEN,
+    ['`'] = PATH_DATA,
+    ['a' ... 'z'] = PATH_OPEN,
+    ['{' ... '}'] = PATH_DATA,
+    ['~'] = PATH_OPEN,
 };
 
 static int hex_value(char c)
@@ -58,7 +75,7 @@ static bool path_unescape(struct slice path, char *to, size_t *ret_len)
 
         if (byte <= 0) /* no escape, "%00", or nothing that a path may hold */
             return false;
-        if (path.at[0] != '%' || path_class[byte] == PATH_OPEN) {
+        if (path.at[0] != '%' || (path_class[byte] & PATH_OPEN)) {
             *to++ = (char)byte;
         } else {
             *to++ = '%';
@@ -76,6 +93,21 @@ static bool path_bytes_are_good(struct slice path)
     for (size_t i = 0; i < path.len; i++)
         if (path_class[(unsigned char)path.at[i]] == PATH_BAD)
             return false;
+    return true;
+}
+
+/* Told in one pass: a path as nearly all are, which holds nothing that asks for a closer look. */
+static bool path_is_plain(struct slice path)
+{
+    if (path.len == 0 || path.at[0] != '/')
+        return false;
+    for (size_t i = 1; i < path.len; i++) {
+        uint8_t class = path_class[(unsigned char)path.at[i]];
+
+        if (class == PATH_BAD || (class & PATH_CARE) ||
+            (path.at[i] == '/' && path.at[i - 1] == '/'))
+            return false;
+    }
     return true;
 }
 
@@ -171,6 +203,8 @@ const struct reason *http_normalise_path(struct arena *arena, struct slice *path
         return NULL;
     if (!query_is_good(slice_skip(*path, path_len)))
         return &reason_bad_target;
+    if (path_is_plain(slice_head(*path, path_len)))
+        return NULL;
     reason = target_unescape(arena, *path, path_len, &clean, &target);
     if (reason)
         return reason;

@@ -139,15 +139,20 @@ static void tally_routed(struct tally *tally, const struct exchange *x, uint64_t
     tally_tokens(tally, version, x);
 }
 
+static struct metric_series *finished_series(struct tally *tally, const struct reason *reason)
+{
+    struct slice label;
+
+    if (reason == &reason_done)
+        return tally->finished_done;
+    label = slice_str(reason->name);
+    return metric_series(tally->metrics, METRIC_ID_exchanges_finished, &label);
+}
+
 void tally_exchange(struct tally *tally, const struct exchange *x, uint64_t now_us)
 {
-    struct slice reason = slice_str(x->reason->name);
-
     metric_add(tally->metrics, METRIC_ID_exchanges_active, -1);
-    if (x->reason == &reason_done)
-        metric_series_add(tally->finished_done, 1);
-    else
-        metric_series_add(metric_series(tally->metrics, METRIC_ID_exchanges_finished, &reason), 1);
+    metric_series_add(finished_series(tally, x->reason), 1);
     if (x->version)
         tally_routed(tally, x, now_us);
 }
