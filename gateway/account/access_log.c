@@ -152,18 +152,10 @@ static char *put_three_digits(char *at, uint64_t n)
     return at;
 }
 
-/* Bytes that need no escape: printable ASCII but '"' and '\'. */
-static const bool byte_is_plain[256] = {
-    [' '] = true, ['!'] = true, ['#' ... '['] = true, [']' ... '~'] = true
-};
-
-/* How many of the first sixteen bytes are such up to the first that is not. */
-static size_t plain_length16(const char *at)
+/* All but printable ASCII, and '"' and '\'. */
+static inline bytes16 not_plain(bytes16 bytes)
 {
-    bytes16 bytes = bytes16_load(at);
-
-    return bytes16_first(
-        (bytes16)((bytes < 0x20) | (bytes >= 0x7f) | (bytes == '"') | (bytes == '\\')));
+    return (bytes16)((bytes < 0x20) | (bytes >= 0x7f) | (bytes == '"') | (bytes == '\\'));
 }
 
 /* How many bytes at the front need no escape. */
@@ -172,12 +164,12 @@ static size_t plain_length(struct slice s)
     size_t n = 0;
 
     for (; s.len - n >= sizeof(bytes16); n += sizeof(bytes16)) {
-        size_t plain = plain_length16(s.at + n);
+        size_t plain = bytes16_first(not_plain(bytes16_load(s.at + n)));
 
         if (plain < sizeof(bytes16))
             return n + plain;
     }
-    while (n < s.len && byte_is_plain[(unsigned char)s.at[n]])
+    while (n < s.len && !bytes16_any(not_plain(bytes16_all((uint8_t)s.at[n]))))
         n++;
     return n;
 }
@@ -237,15 +229,13 @@ static char *put_escaped(char *at, struct slice s, const char *end)
 /* At most `limit` bytes between the quotes. Most texts need no escape. */
 static char *put_text(char *at, struct slice s, size_t limit)
 {
-    const char *end = ++at + limit;
-    size_t plain = plain_length(slice_head(s, limit));
-
-    at[-1] = '"';
-    at = put_slice(at, slice_head(s, plain));
-    if (UNLIKELY(plain < s.len))
-        at = put_escaped(at, slice_skip(s, plain), end);
-    *at = '"';
-    return at + 1;
+    *at++ = '"';
+    if (LIKELY(s.len <= limit && !bytes16_has(s.at, s.len, not_plain)))
+        at = put_slice(at, s);
+    else
+        at = put_escaped(at, s, at + limit);
+    *at++ = '"';
+    return at;
 }
 
 static char *put_duration(char *at, int64_t us)

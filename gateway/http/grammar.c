@@ -15,26 +15,19 @@ enum byte_class {
     BYTE_TOKEN = 1, /* tchar of RFC 9110, 5.6.2 */
     BYTE_HOST = 2,  /* of a registered name: RFC 3986 unreserved; its other characters name no host
                        and hide lists and users */
-    BYTE_VALUE = 4, /* SP, HTAB, visible, obs-text */
 };
 
-#define T (BYTE_TOKEN | BYTE_VALUE)
-#define H (BYTE_TOKEN | BYTE_HOST | BYTE_VALUE)
-#define V BYTE_VALUE
+#define T BYTE_TOKEN
+#define H (BYTE_TOKEN | BYTE_HOST)
 
 static const uint8_t byte_class[256] = {
-    ['\t'] = V, [' '] = V,           ['!'] = T,         ['"'] = V,  ['#'] = T, ['$'] = T,
-    ['%'] = T,  ['&'] = T,           ['\''] = T,        ['('] = V,  [')'] = V, ['*'] = T,
-    ['+'] = T,  [','] = V,           ['-'] = H,         ['.'] = H,  ['/'] = V, ['0' ... '9'] = H,
-    [':'] = V,  [';'] = V,           ['<'] = V,         ['='] = V,  ['>'] = V, ['?'] = V,
-    ['@'] = V,  ['A' ... 'Z'] = H,   ['['] = V,         ['\\'] = V, [']'] = V, ['^'] = T,
-    ['_'] = H,  ['`'] = T,           ['a' ... 'z'] = H, ['{'] = V,  ['|'] = T, ['}'] = V,
-    ['~'] = H,  [0x80 ... 0xff] = V,
+    ['!'] = T, ['#'] = T, ['$'] = T, ['%'] = T,         ['&'] = T,         ['\''] = T,
+    ['*'] = T, ['+'] = T, ['-'] = H, ['.'] = H,         ['0' ... '9'] = H, ['A' ... 'Z'] = H,
+    ['^'] = T, ['_'] = H, ['`'] = T, ['a' ... 'z'] = H, ['|'] = T,         ['~'] = H,
 };
 
 #undef T
 #undef H
-#undef V
 
 static bool bytes_are(struct slice s, enum byte_class class)
 {
@@ -49,20 +42,15 @@ bool http_is_token(struct slice s)
     return s.len > 0 && bytes_are(s, BYTE_TOKEN);
 }
 
-/* Sixteen bytes, none of them a control but HTAB. */
-static bool value16_is_good(const char *at)
+/* Controls but HTAB. */
+static inline bytes16 not_of_values(bytes16 bytes)
 {
-    bytes16 bytes = bytes16_load(at);
-
-    return !bytes16_any((bytes16)(((bytes < 0x20) & (bytes != '\t')) | (bytes == 0x7f)));
+    return (bytes16)(((bytes < 0x20) & (bytes != '\t')) | (bytes == 0x7f));
 }
 
 bool http_is_value(struct slice s)
 {
-    for (; s.len >= sizeof(bytes16); s = slice_skip(s, sizeof(bytes16)))
-        if (!value16_is_good(s.at))
-            return false;
-    return bytes_are(s, BYTE_VALUE);
+    return !bytes16_has(s.at, s.len, not_of_values);
 }
 
 static bool port_is_good(struct slice port)
