@@ -234,13 +234,20 @@ static bool choose_bytes(struct reading *reading, const struct node *node, bool 
  * none. */
 static size_t next_place(struct slice text, size_t at)
 {
-    while (at < text.len) {
-        const char *found = memmem(text.at + at + 1, text.len - at - 1, MARK, 3);
-        size_t place = found ? (size_t)(found - text.at) : text.len;
+    bool after_mark = slice_starts(slice_skip(text, at), SLICE(MARK));
 
-        if (!found || !slice_ends(slice_head(text, place), SLICE(MARK)))
-            return place;
-        at = place + 2;
+    for (at += after_mark ? 3 : 1; at + 3 <= text.len;) {
+        if (text.at[at] != MARK[0]) {
+            after_mark = false;
+            at++;
+        } else if (text.at[at + 1] != MARK[1] || text.at[at + 2] != MARK[2]) {
+            after_mark = false;
+            at += 3;
+        } else if (after_mark) {
+            at += 3;
+        } else {
+            return at;
+        }
     }
     return text.len;
 }

@@ -40,6 +40,33 @@ static bool loses_front(const struct normalizer_step *step, struct slice text, s
     return step->content_len == 0 || end > bytes;
 }
 
+/* SentencePiece's spaces: a single byte, and often. */
+static bool replace_byte(const struct normalizer_step *step, struct scratch *scratch,
+                         struct slice text, struct text *out)
+{
+    const char byte = step->pattern.literal[0];
+    size_t count = 0;
+    char *at;
+
+    for (size_t i = 0; i < text.len; i++)
+        count += text.at[i] == byte;
+    if (count == 0)
+        return true;
+    if (text.at[0] == byte && step->content_len == 0)
+        scratch->front_lost = true;
+    at = text_reserve(out, text.len - count + count * step->content_len);
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.at[i] != byte) {
+            *at++ = text.at[i];
+            continue;
+        }
+        for (size_t j = 0; j < step->content_len; j++)
+            *at++ = step->content[j];
+    }
+    out->len = (size_t)(at - out->at);
+    return false;
+}
+
 static bool run_replace(const struct normalizer_step *step, struct scratch *scratch,
                         struct slice text, struct text *out)
 {
@@ -49,6 +76,8 @@ static bool run_replace(const struct normalizer_step *step, struct scratch *scra
 
     if (text.len == 0)
         return true;
+    if (step->pattern.kind == PATTERN_LITERAL && step->pattern.literal_len == 1)
+        return replace_byte(step, scratch, text, out);
     pattern_begin(&walk, &step->pattern,
                   step->pattern.kind == PATTERN_REGEX ? scratch_regex(scratch) : NULL, text);
     while (pattern_next(&walk, &start, &end)) {
