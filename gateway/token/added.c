@@ -262,11 +262,13 @@ static bool stands_alone(struct slice text, size_t start, size_t end)
            !(end < text.len && is_of(word, text, end, &bytes));
 }
 
-/* Where white space before `start` begins, not before `covered`. */
+/* Where white space before `start` begins, never before `covered`. */
 static size_t strip_left(struct slice text, size_t covered, size_t start)
 {
     uint32_t bytes;
 
+    if (start < covered)
+        return covered;
     while (start > covered) {
         size_t before = code_before(text, start);
 

@@ -6,11 +6,42 @@
 #include "gateway/token/model.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define UNK_PENALTY 10.0
 /* A piece is looked at from each of its places as far as the longest token goes. */
 #define TOKEN_BYTES_MAX 4096
+
+/*
+ * A score as the reference reads it: serde_json divides the digits, as one number, by a power of
+ * ten, which for more than 15 of them is not always the nearest double. Ways that are equal on
+ * paper are told apart by that. The digits are the fewest that give `value`, as both languages
+ * write them.
+ */
+static double as_reference_reads(double value)
+{
+    char digits[40], power[32];
+    long exponent;
+    uint64_t number = 0;
+    double result;
+
+    snprintf(digits, sizeof(digits), "%.14e", value);
+    if (strtod(digits, NULL) == value) /* both numbers are exact, and so the nearest is found */
+        return value;
+    snprintf(digits, sizeof(digits), "%.15e", value);
+    if (strtod(digits, NULL) != value)
+        snprintf(digits, sizeof(digits), "%.16e", value);
+    exponent = strtol(strchr(digits, 'e') + 1, NULL, 10);
+    for (const char *at = digits; *at != 'e'; at++)
+        if (*at >= '0' && *at <= '9')
+            number = number * 10 + (uint64_t)(*at - '0');
+    exponent -= (strchr(digits, 'e') - strchr(digits, '.')) - 1;
+    snprintf(power, sizeof(power), "1e%ld", exponent < 0 ? -exponent : exponent);
+    result =
+        exponent < 0 ? (double)number / strtod(power, NULL) : (double)number * strtod(power, NULL);
+    return value < 0 ? -result : result;
+}
 
 static bool read_entry(const struct node *node, struct slice *ret_text, double *ret_score)
 {
@@ -26,7 +57,7 @@ static bool read_entry(const struct node *node, struct slice *ret_text, double *
         return node_fail(&text, "is longer than %d bytes", TOKEN_BYTES_MAX);
     if (!json_is_number(score.value))
         return node_fail(&score, "must be a number");
-    *ret_score = json_number_value(score.value);
+    *ret_score = as_reference_reads(json_number_value(score.value));
     return true;
 }
 

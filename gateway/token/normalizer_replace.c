@@ -27,7 +27,8 @@ static bool load_replace(const struct node *node, struct normalizer_step *step)
 {
     struct node pattern = node_get(node, "pattern");
 
-    return pattern_load(&pattern, false, &step->pattern) && load_content(node, "content", step);
+    return pattern_load(&pattern, PATTERN_USE_MATCHES, &step->pattern) &&
+           load_content(node, "content", step);
 }
 
 /* Whether replacing the beginning of `text`, up to `end`, moves it away from the original's: the

@@ -25,10 +25,18 @@ void pattern_release(struct pattern *pattern)
     regex_free(pattern->regex);
 }
 
-static bool load_regex(const struct node *node, struct slice text, bool isolated,
+/* What is coded by hand for a pattern and does for this use; NULL: nothing. */
+static const struct split_type *find_split(struct slice text, enum pattern_use use)
+{
+    const struct split_type *split = use == PATTERN_USE_MATCHES ? NULL : split_find(text);
+
+    return split && (use == PATTERN_USE_PIECES || split->covers) ? split : NULL;
+}
+
+static bool load_regex(const struct node *node, struct slice text, enum pattern_use use,
                        struct pattern *ret_pattern)
 {
-    const struct split_type *split = isolated ? split_find(text) : NULL;
+    const struct split_type *split = find_split(text, use);
     struct regex *regex;
     char error[256];
 
@@ -45,7 +53,7 @@ static bool load_regex(const struct node *node, struct slice text, bool isolated
     return true;
 }
 
-bool pattern_load(const struct node *node, bool isolated, struct pattern *ret_pattern)
+bool pattern_load(const struct node *node, enum pattern_use use, struct pattern *ret_pattern)
 {
     struct node literal, regex;
     struct slice text;
@@ -55,7 +63,7 @@ bool pattern_load(const struct node *node, bool isolated, struct pattern *ret_pa
     literal = node_get(node, "String");
     regex = node_get(node, "Regex");
     if (regex.value)
-        return node_text(&regex, &text) && load_regex(&regex, text, isolated, ret_pattern);
+        return node_text(&regex, &text) && load_regex(&regex, text, use, ret_pattern);
     if (!node_text(&literal, &text))
         return false;
     if (text.len == 0)

@@ -30,11 +30,16 @@ struct pattern {
 
 struct pattern pattern_literal(struct slice literal); /* not empty; copies */
 struct pattern pattern_mask(uint64_t mask);
-/*
- * `{"String": ..}` or `{"Regex": ..}`. `isolated`: nothing is asked but where pieces end, so that
- * what is coded by hand may be used.
- */
-bool pattern_load(const struct node *node, bool isolated, struct pattern *ret_pattern) MUST_USE;
+/* What is asked of a pattern, and so which of those that are coded by hand may stand for it. */
+enum pattern_use {
+    PATTERN_USE_MATCHES, /* where matches are: none */
+    PATTERN_USE_PIECES,  /* where matches, and what lies between them, end: each */
+    PATTERN_USE_COVER,   /* matches only: those that leave nothing between */
+};
+
+/* `{"String": ..}` or `{"Regex": ..}`. */
+bool pattern_load(const struct node *node, enum pattern_use use,
+                  struct pattern *ret_pattern) MUST_USE;
 void pattern_release(struct pattern *pattern);
 
 #define PATTERN_ENDS 64

@@ -102,6 +102,14 @@ static bool load_fixed_length(const struct node *node, struct pretokenizer_step 
     return step->fixed_codes > 0 || node_fail(&length, "must not be 0");
 }
 
+static enum pattern_use use_of(const struct pretokenizer_step *step)
+{
+    if (step->behavior == SPLIT_ISOLATED)
+        return PATTERN_USE_PIECES;
+    return step->behavior == SPLIT_REMOVED && step->invert ? PATTERN_USE_COVER
+                                                           : PATTERN_USE_MATCHES;
+}
+
 static bool load_split(const struct node *node, struct pretokenizer_step *step)
 {
     struct node pattern = node_get(node, "pattern"), behavior = node_get(node, "behavior");
@@ -111,7 +119,13 @@ static bool load_split(const struct node *node, struct pretokenizer_step *step)
         !node_bool(&invert, false, &step->invert))
         return false;
     step->cuts = true;
-    return pattern_load(&pattern, step->behavior == SPLIT_ISOLATED, &step->pattern);
+    if (!pattern_load(&pattern, use_of(step), &step->pattern))
+        return false;
+    if (step->pattern.kind == PATTERN_SPLIT) { /* nothing lies between, so nothing is removed */
+        step->behavior = SPLIT_ISOLATED;
+        step->invert = false;
+    }
+    return true;
 }
 
 static bool load_byte_level(const struct node *node, struct pretokenizer_step *step)

@@ -149,18 +149,20 @@ static struct scan scan_of(struct slice text, size_t from, uint32_t *ret_ends, s
 #undef SPLIT_MATCH
 #undef SPLIT_CHAIN
 
-#define TYPE(name, pattern, ...)                                                                   \
+#define TYPE(name, pattern, covers, ...)                                                           \
     static size_t ends_##name(struct slice text, size_t from, uint32_t *ret_ends, size_t room)     \
     {                                                                                              \
         struct scan scan = scan_of(text, from, ret_ends, room);                                    \
                                                                                                    \
         return by_##name(used->classify, &scan);                                                   \
     }                                                                                              \
-    static const struct split_type type_##name = { #name, pattern, ends_##name, { __VA_ARGS__ } };
+    static const struct split_type type_##name = {                                                 \
+        #name, pattern, ends_##name, covers, { __VA_ARGS__ }                                       \
+    };
 #define SPLIT_SHAPE(name, letters, digits, contraction, lines, slash, pattern)                     \
-    TYPE(name, pattern, NULL)
-#define SPLIT_MATCH(name, match, pattern) TYPE(name, pattern, NULL)
-#define SPLIT_CHAIN(name, next, ...)      TYPE(name, NULL, __VA_ARGS__)
+    TYPE(name, pattern, true, NULL)
+#define SPLIT_MATCH(name, match, pattern) TYPE(name, pattern, false, NULL)
+#define SPLIT_CHAIN(name, next, ...)      TYPE(name, NULL, false, __VA_ARGS__)
 #include "gateway/token/splits.def"
 #undef SPLIT_SHAPE
 #undef SPLIT_MATCH

@@ -20,6 +20,8 @@ struct split_type {
      * when the text has ended. The text's end is the end of text to look-aheads. Valid UTF-8.
      */
     size_t (*ends)(struct slice text, size_t from, uint32_t *ret_ends, size_t room);
+    /* Every byte of a text is of a match: no piece is what lies between two. */
+    bool covers;
     /* Of a chain: does at once what these do one after the other, each within the pieces of the one
      * before. Ended by NULL. */
     const struct split_type *links[SPLIT_LINKS + 1];
