@@ -168,6 +168,31 @@ static void completions_get_what_the_engine_adds(void **state)
     }
 }
 
+/* Each of the spaces is the token, and the first takes them all. */
+static void white_space_is_taken_once(void **state)
+{
+    static const char json[] = "{\"added_tokens\":[" SAMPLE_ADDED(
+        1, " ", false, true, true,
+        false) "],\"model\":{"
+               "\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":{\"u\":0}}}";
+    struct tokenizer *tokenizer;
+    struct encoder *encoder;
+    struct buf errors;
+    struct ids ids;
+
+    (void)state;
+    buf_init(&errors, SIZE_MAX);
+    ids_init(&ids);
+    tokenizer = tokenizer_load_text(slice_str(json), SLICE(""), &errors);
+    assert_non_null(tokenizer);
+    encoder = encoder_new(tokenizer, 0);
+    encoder_encode(encoder, SLICE("a    b"), ENCODER_PLAIN, &ids);
+    compare("a    b", &ids, (const int64_t[]){ 0, 1, 0, -1 });
+    ids_release(&ids);
+    encoder_free(encoder);
+    tokenizer_unref(tokenizer);
+}
+
 static void ids_are_found_by_content(void **state)
 {
     struct tokenizer *tokenizer = sample_load(0);
@@ -190,6 +215,7 @@ int main(void)
         cmocka_unit_test(encoding_begins_anew_at_cuts),
         cmocka_unit_test(only_firm_tokens_give_cuts),
         cmocka_unit_test(completions_get_what_the_engine_adds),
+        cmocka_unit_test(white_space_is_taken_once),
         cmocka_unit_test(ids_are_found_by_content),
     };
 
