@@ -26,7 +26,7 @@ static bool read_spec(struct run *run, struct slice text, struct format_spec *sp
 {
     struct slice rest = text;
 
-    *spec = (struct format_spec){ .fill = SLICE(" "), .sign = '-', .precision = -1 };
+    *spec = (struct format_spec){ .fill = SLICE(" "), .precision = -1 };
     if (text.len > 0)
         text_take(&rest);
     if (rest.len > 0 && rest.len < text.len && is_align(rest.at[0])) {
@@ -48,6 +48,7 @@ static bool read_spec(struct run *run, struct slice text, struct format_spec *sp
     if (text.len > 0 && text.at[0] == '0' && !spec->align) {
         spec->fill = SLICE("0");
         spec->align = '=';
+        spec->zero = true;
     }
     if (!format_number(&text, &spec->width))
         return run_limit(run, "width");
@@ -68,7 +69,8 @@ static bool read_spec(struct run *run, struct slice text, struct format_spec *sp
 
 static bool format_str(struct run *run, struct format_spec *spec, struct slice text)
 {
-    if ((spec->type && spec->type != 's') || spec->align == '=' || spec->grouping)
+    if ((spec->type && spec->type != 's') || spec->align == '=' || spec->grouping || spec->sign ||
+        spec->alternate)
         return run_fail(run, "unknown format code for object of type 'str'");
     if (spec->precision >= 0)
         text = slice_head(text, text_offset(text, (size_t)spec->precision));
@@ -92,6 +94,8 @@ static void format_value(struct run *run, const struct value *value, struct slic
     if (number_is(value) && !spec.align)
         spec.align = '>';
     if (value->kind == VALUE_TEXT) {
+        if (spec.zero) /* pads texts as any other fill does */
+            spec.align = '<';
         format_str(run, &spec, value_slice(value));
     } else if (!number_is(value)) {
         run_fail(run, "unsupported format string passed to %s.__format__", type_name(value));

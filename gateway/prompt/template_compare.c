@@ -86,7 +86,9 @@ static int order_texts(struct slice a, struct slice b)
     size_t len = a.len < b.len ? a.len : b.len;
     int order = len ? memcmp(a.at, b.at, len) : 0; /* UTF-8 sorts as its code points do */
 
-    return order ? order : a.len < b.len ? -1 : a.len > b.len;
+    if (order != 0) /* memcmp may answer 2, which means something else here */
+        return order < 0 ? -1 : 1;
+    return a.len < b.len ? -1 : a.len > b.len;
 }
 
 static int order(struct run *run, enum compare_op op, const struct value *a, const struct value *b);

@@ -139,8 +139,10 @@ static bool exec_filter_block(struct run *run, struct frame *frame, const struct
 {
     const struct value *text = capture_body(run, frame, node, node->kids[0], node->kids[1]);
 
+    if (text && text->kind != VALUE_TEXT) /* Jinja2 joins what is put out, and joins texts only */
+        return run_fail(run, "a filter block gives %s, not str", type_name(text));
     if (text)
-        print_str(run, text);
+        run_write(run, value_slice(text));
     return !run->reason;
 }
 

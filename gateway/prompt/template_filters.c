@@ -364,16 +364,18 @@ const struct value *filter_truncate(struct run *run, const struct value *self,
         return NULL;
     if (!need_count(run, bound[0], 255, &length))
         return NULL;
-    if (self->kind != VALUE_TEXT || (bound[2] && bound[2]->kind != VALUE_TEXT))
-        return run_fail(run, "truncate works on str");
+    if (bound[2] && bound[2]->kind != VALUE_TEXT)
+        return run_fail(run, "the end is a str");
     if (bound[2])
         end = value_slice(bound[2]);
     if (length < (int64_t)text_points(end) || leeway < 0)
         return run_fail(run, "expected length >= that of the end, and leeway >= 0");
-    text = value_slice(self);
     points = access_length(run, self);
     if (points <= length + leeway)
-        return self;
+        return points < 0 ? NULL : self;
+    if (self->kind != VALUE_TEXT)
+        return run_fail(run, "truncate works on str, not %s", type_name(self));
+    text = value_slice(self);
     kept = slice_head(text, text_offset(text, (size_t)length - text_points(end)));
     if (!is_true(bound[1])) {
         int64_t space = text_find_last(kept, SLICE(" "));
@@ -488,26 +490,28 @@ const struct value *filter_filesizeformat(struct run *run, const struct value *s
                                           const struct value *const *bound)
 {
     static const char prefixes[] = "kMGTPEZY";
-    const struct value *real = filter_float(run, self, (const struct value *const[]){ NULL });
+    double real;
     bool binary = is_true(bound[0]);
     double base = binary ? 1024 : 1000, unit = base;
     char text[64];
     size_t i = 0;
     int len;
 
-    if (!real)
-        return NULL;
-    if (real->real == 1)
+    if (number_is(self))
+        real = number_real(self);
+    else if (self->kind != VALUE_TEXT || !text_float(value_slice(self), &real))
+        return run_fail(run, "a size is a number");
+    if (real == 1)
         return run_text(run, SLICE("1 Byte"));
-    if (real->real < base) {
-        len = snprintf(text, sizeof(text), "%.0f Bytes", trunc(real->real));
+    if (real < base) {
+        len = snprintf(text, sizeof(text), "%.0f Bytes", trunc(real));
         return run_copy(run, slice_of(text, (size_t)len));
     }
-    while (i + 1 < sizeof(prefixes) - 1 && real->real >= unit * base) {
+    while (i + 1 < sizeof(prefixes) - 1 && real >= unit * base) {
         unit *= base;
         i++;
     }
-    len = snprintf(text, sizeof(text), "%.1f %c%sB", real->real / unit,
+    len = snprintf(text, sizeof(text), "%.1f %c%sB", real / unit,
                    binary && i == 0 ? 'K' : prefixes[i], binary ? "i" : "");
     return run_copy(run, slice_of(text, (size_t)(len < (int)sizeof(text) ? len : 0)));
 }

@@ -224,6 +224,17 @@ const struct value *filter_unique(struct run *run, const struct value *self,
     return run->reason ? NULL : iterate(run, list);
 }
 
+/* Keys of sort are lists to Jinja2, and lists ask for == before <: which undefined allows. */
+static const struct value *sole_key(struct run *run, const struct value *key)
+{
+    const struct value *keys;
+
+    if (!key || key->kind != VALUE_UNDEFINED)
+        return key;
+    keys = run_made(run, value_list(run->arena));
+    return keys && run_append(run, keys, key) ? keys : NULL;
+}
+
 /* The key that a sort compares: one value, or a tuple of those that a comma parts. */
 static const struct value *sort_key(struct run *run, const struct value *item,
                                     const struct value *attribute, bool case_sensitive)
@@ -233,7 +244,7 @@ static const struct value *sort_key(struct run *run, const struct value *item,
 
     if (!attribute || attribute->kind != VALUE_TEXT ||
         slice_find(value_slice(attribute), ',') == attribute->count)
-        return fold(run, pick(run, item, attribute, NULL), case_sensitive);
+        return sole_key(run, fold(run, pick(run, item, attribute, NULL), case_sensitive));
     keys = run_made(run, value_list(run->arena));
     rest = value_slice(attribute);
     while (keys && rest.at) {

@@ -84,6 +84,31 @@ static struct slice in_base(uint64_t magnitude, unsigned base, bool upper, char 
     return slice_of(at, (size_t)(out + 65 - at));
 }
 
+/* The same of any int, seven digits a division: less than 2^32 in all three bases. */
+static bool big_in_base(struct run *run, const struct value *number, unsigned base, bool upper,
+                        struct slice *ret_digits)
+{
+    size_t size = (size_t)number->count * 31 + 8, at = size;
+    const struct value chunk = { .kind = VALUE_INT, .integer = (int64_t)pow(base, 7) };
+    char *out = run_alloc(run, size);
+
+    number = run_made(run, number_abs(run->arena, number));
+    while (out && number && number_truth(number)) {
+        const struct value *rest = arithmetic(run, NUMBER_MOD, number, &chunk);
+        int64_t digits = rest ? rest->integer : 0;
+
+        number = rest ? arithmetic(run, NUMBER_FLOORDIV, number, &chunk) : NULL;
+        for (int i = 0; number && i < 7 && (digits > 0 || number_truth(number)); i++) {
+            out[--at] = (upper ? "0123456789ABCDEF" : "0123456789abcdef")[digits % base];
+            digits /= base;
+        }
+    }
+    if (!out || !number)
+        return false;
+    *ret_digits = slice_of(out + at, size - at);
+    return true;
+}
+
 static bool format_point(struct run *run, const struct format_spec *spec, int64_t point)
 {
     char bytes[TEXT_POINT_BYTES];
@@ -106,17 +131,18 @@ bool format_int(struct run *run, const struct format_spec *spec, const struct va
         number->kind == VALUE_BIG ? number->flags & VALUE_NEGATIVE : number->integer < 0;
     size_t len;
 
-    if (number->kind == VALUE_BIG && base != 10)
-        return run_fail(run, "large integers are formatted in base ten only");
     if (spec->type == 'c')
         return format_point(run, spec, number->kind == VALUE_BIG ? -1 : number->integer);
     digits = run_alloc(run, number_int_bytes(number));
-    groups = run_alloc(run, 2 * number_int_bytes(number) + 130);
+    groups = run_alloc(run, 8 * number_int_bytes(number) + 130);
     if (!digits || !groups)
         return false;
     if (base == 10) {
         len = number_print_int(number, digits);
         body = slice_skip(slice_of(digits, len), negative);
+    } else if (number->kind == VALUE_BIG) {
+        if (!big_in_base(run, number, base, spec->type == 'X', &body))
+            return false;
     } else {
         body = in_base(negative ? -(uint64_t)number->integer : (uint64_t)number->integer, base,
                        spec->type == 'X', room);

@@ -12,8 +12,9 @@
 struct format_spec {
     struct slice fill; /* one character */
     char align;        /* < > ^ = */
-    char sign;         /* + space, or - */
+    char sign;         /* + space or -; 0: none */
     bool alternate;    /* # */
+    bool zero;         /* 0 before the width */
     char grouping;     /* , or _ ; 0: none */
     int64_t width;
     int64_t precision; /* -1: none */

@@ -48,7 +48,7 @@ static bool need_int(struct run *run, const struct value *value, int64_t otherwi
 
 TEXT_METHOD(upper, text_upper(run, text))
 TEXT_METHOD(lower, text_lower(run, text))
-TEXT_METHOD(casefold, text_lower(run, text))
+TEXT_METHOD(casefold, text_casefold(run, text))
 TEXT_METHOD(title, text_title(run, text))
 TEXT_METHOD(capitalize, text_capitalize(run, text))
 TEXT_METHOD(swapcase, text_swapcase(run, text))

@@ -204,7 +204,7 @@ struct capture run_capture(struct run *run)
 const struct value *run_captured(struct run *run, struct capture capture)
 {
     struct sink *scratch = &run->scratch;
-    struct slice text = slice_of(scratch->begin + capture.start,
+    struct slice text = slice_of(scratch->begin ? scratch->begin + capture.start : "",
                                  (size_t)(scratch->at - scratch->begin) - capture.start);
 
     run->sink = capture.outer;

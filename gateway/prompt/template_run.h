@@ -113,9 +113,10 @@ static inline void run_write(struct run *run, struct slice text)
     struct sink *sink = run->sink;
 
     if (LIKELY(text.len <= (size_t)(sink->end - sink->at))) {
-        if (text.len > 0)
+        if (text.len > 0) {
             memcpy(sink->at, text.at, text.len);
-        sink->at += text.len;
+            sink->at += text.len;
+        }
     } else {
         run_write_slow(run, text);
     }

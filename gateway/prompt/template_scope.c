@@ -47,8 +47,8 @@ static void fail(struct scoper *scoper, const struct node *node, const char *wha
                  struct slice name)
 {
     if (!scoper->failed)
-        buf_printf(scoper->errors, "line %u: %s%s%.*s\n", node->line, what, name.len ? " " : "",
-                   SLICE_ARGS(name));
+        buf_printf(scoper->errors, "line %u: %s%s%.*s\n", node->line, what,
+                   name.len && *what ? " " : "", SLICE_ARGS(name));
     scoper->failed = true;
 }
 

@@ -29,8 +29,28 @@ TEST_OF(float, self->kind == VALUE_FLOAT)
 TEST_OF(integer, self->kind == VALUE_INT || self->kind == VALUE_BIG)
 TEST_OF(iterable, iter_possible(self))
 TEST_OF(escaped, self->kind == VALUE_TEXT && self->flags & VALUE_MARKUP)
-TEST_OF(filter, self->kind == VALUE_TEXT && native_filter(value_slice(self)))
-TEST_OF(test, self->kind == VALUE_TEXT && native_test(value_slice(self)))
+/* Is the value a name of that table? */
+static const struct value *is_name(struct run *run, const struct value *self,
+                                   const struct native *(*find)(struct slice name))
+{
+    if (!value_hashable(self))
+        return run_fail(run, "unhashable type: '%s'", type_name(self));
+    return value_bool(self->kind == VALUE_TEXT && find(value_slice(self)));
+}
+
+const struct value *test_filter(struct run *run, const struct value *self,
+                                const struct value *const *bound)
+{
+    (void)bound;
+    return is_name(run, self, native_filter);
+}
+
+const struct value *test_test(struct run *run, const struct value *self,
+                              const struct value *const *bound)
+{
+    (void)bound;
+    return is_name(run, self, native_test);
+}
 
 /* A length, and items by number or key: Jinja asks for __len__ and __getitem__. */
 TEST_OF(sequence, self->kind == VALUE_TEXT || self->kind == VALUE_BYTES ||

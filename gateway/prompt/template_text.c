@@ -108,6 +108,15 @@ const struct value *text_lower(struct run *run, struct slice text)
     return run_captured(run, capture);
 }
 
+const struct value *text_casefold(struct run *run, struct slice text)
+{
+    struct capture capture = run_capture(run);
+
+    while (text.len > 0 && !run->reason)
+        write_recased(run, TEXT_TO_FOLD, text_take(&text));
+    return run_captured(run, capture);
+}
+
 /* Words begin behind what is no letter. */
 const struct value *text_title(struct run *run, struct slice text)
 {
@@ -273,7 +282,7 @@ static void split_words(struct run *run, const struct value *list, struct slice 
         text = text_lstrip(before);
     }
     if (text.len > 0)
-        append_text(run, list, text_rstrip(text));
+        append_text(run, list, text);
 }
 
 const struct value *text_split(struct run *run, struct slice text, const struct slice *separator,
@@ -325,7 +334,7 @@ static void rsplit_words(struct run *run, const struct value *list, struct slice
         text = text_rstrip(before);
     }
     if (text.len > 0)
-        append_text(run, list, text_lstrip(text));
+        append_text(run, list, text);
 }
 
 const struct value *text_rsplit(struct run *run, struct slice text, const struct slice *separator,

@@ -17,6 +17,7 @@ enum text_side {
 
 const struct value *text_upper(struct run *run, struct slice text);
 const struct value *text_lower(struct run *run, struct slice text);
+const struct value *text_casefold(struct run *run, struct slice text);
 const struct value *text_title(struct run *run, struct slice text);
 const struct value *text_capitalize(struct run *run, struct slice text);
 const struct value *text_swapcase(struct run *run, struct slice text);

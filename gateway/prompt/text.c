@@ -44,6 +44,7 @@ static const struct {
     [TEXT_TO_UPPER] = { upper_runs, ARRAY_LEN(upper_runs), upper_many, ARRAY_LEN(upper_many) },
     [TEXT_TO_LOWER] = { lower_runs, ARRAY_LEN(lower_runs), lower_many, ARRAY_LEN(lower_many) },
     [TEXT_TO_TITLE] = { title_runs, ARRAY_LEN(title_runs), title_many, ARRAY_LEN(title_many) },
+    [TEXT_TO_FOLD] = { fold_runs, ARRAY_LEN(fold_runs), fold_many, ARRAY_LEN(fold_many) },
 };
 
 static bool is_continuation(char c)
@@ -164,8 +165,8 @@ size_t text_recase(enum text_case to, uint32_t point, uint32_t ret_points[3])
     size_t low = 0, high = cases[to].run_count;
 
     if (point < 0x80) {
-        bool moves =
-            to == TEXT_TO_LOWER ? point >= 'A' && point <= 'Z' : point >= 'a' && point <= 'z';
+        bool moves = to == TEXT_TO_LOWER || to == TEXT_TO_FOLD ? point >= 'A' && point <= 'Z'
+                                                               : point >= 'a' && point <= 'z';
 
         ret_points[0] = moves ? point ^ 0x20 : point;
         return 1;

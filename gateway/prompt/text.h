@@ -27,6 +27,7 @@ enum text_case {
     TEXT_TO_UPPER,
     TEXT_TO_LOWER,
     TEXT_TO_TITLE,
+    TEXT_TO_FOLD, /* str.casefold */
 };
 
 /* Takes the first code point of a text that is not empty. */

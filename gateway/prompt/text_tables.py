@@ -69,8 +69,8 @@ for name, holds in PROPERTIES.items():
     print(f"static const struct text_range {name}_ranges[] = {{")
     rows((f"{{ {first:#x}, {last:#x} }}," for first, last in ranges(holds)), 5)
     print("};")
-for name in ("upper", "lower", "title"):
-    found, many = runs(getattr(str, name))
+for name, change in (("upper", str.upper), ("lower", str.lower), ("title", str.title), ("fold", str.casefold)):
+    found, many = runs(change)
     print(f"static const struct text_run {name}_runs[] = {{")
     rows((f"{{ {first:#x}, {last:#x}, {step}, {distance} }}," for first, last, step, distance in found), 4)
     print("};")
