@@ -10,6 +10,7 @@
  * goes, which is 15 at most where pages do not branch inside blocks. */
 #define VISITS_A_BATCH 4096
 #define VISITS_A_PAGE  64
+#define PAGES_AHEAD    8 /* whose places in memory are asked for early */
 /* So few are taken out one by one rather than with their column, which takes a sweep to come back.
  */
 #define CLEAR_SINGLY 4096
@@ -27,6 +28,8 @@ struct stored {
     const struct kv_event *event;
     size_t at;
     struct tail tail; /* before it */
+    /* The keys of all of its pages, if each is whole blocks; else NULL. */
+    const uint64_t *keys;
 };
 
 void kv_mirror_init(struct kv_mirror *mirror, struct prefix_index *index, uint32_t block,
@@ -344,13 +347,42 @@ static void key_page(struct kv_mirror *mirror, struct kv_page *page, const struc
     const uint32_t *tokens = event->tokens + stored->at * event->page_tokens;
     uint32_t count = event->page_tokens / mirror->block;
 
-    if (stored->tail.tokens > 0 || event->page_tokens % mirror->block > 0) {
+    if (stored->keys)
+        make_keys(mirror, page, stored->keys + stored->at * count, count);
+    else
         make_part(mirror, page, &stored->tail, tokens, event->page_tokens);
+}
+
+/* Keys for all of the event's pages in one go, if they are whole blocks. */
+static void key_event(struct kv_mirror *mirror, struct stored *stored)
+{
+    const struct kv_event *event = stored->event;
+
+    if (!stored->tail.known || stored->tail.tokens > 0 || event->page_tokens % mirror->block > 0)
         return;
-    }
-    blocks_hash(stored->tail.chain, tokens, event->page_tokens, mirror->block,
-                scratch(mirror, count));
-    make_keys(mirror, page, mirror->keys, count);
+    stored->keys = scratch(mirror, event->token_count / mirror->block);
+    blocks_hash(stored->tail.chain, event->tokens, event->token_count, mirror->block, mirror->keys);
+}
+
+/* Whether the event's keys go on where the page before ended. They do not where that was there
+ * already with other tokens before it, which no honest engine says: what follows has no key. */
+static bool is_chained(const struct stored *stored, uint32_t keys_a_page)
+{
+    return !stored->keys || stored->at == 0 ||
+           (stored->tail.known && stored->tail.tokens == 0 &&
+            stored->tail.chain == stored->keys[stored->at * keys_a_page - 1]);
+}
+
+static void fetch_ahead(struct kv_mirror *mirror, const struct stored *stored)
+{
+    const struct kv_event *event = stored->event;
+    size_t at = stored->at + PAGES_AHEAD;
+
+    if (at >= event->hash_count)
+        return;
+    kv_pages_fetch(&mirror->pages, ranked(event->hashes[at], event->rank));
+    if (stored->keys)
+        prefix_index_fetch(mirror->index, stored->keys[at * (event->page_tokens / mirror->block)]);
 }
 
 static struct kv_page *page_for(struct kv_mirror *mirror, uint64_t hash, uint32_t rank)
@@ -425,8 +457,12 @@ static void apply_stored(struct kv_mirror *mirror, const struct kv_event *event)
     struct stored stored = { .event = event, .tail = tail_before(mirror, event) };
 
     mirror->page_tokens = event->page_tokens;
-    for (; stored.at < event->hash_count && mirror->visits > 0; stored.at++)
+    key_event(mirror, &stored);
+    for (; stored.at < event->hash_count && mirror->visits > 0; stored.at++) {
+        stored.tail.known &= is_chained(&stored, event->page_tokens / mirror->block);
+        fetch_ahead(mirror, &stored);
         store_page(mirror, &stored);
+    }
 }
 
 /* A page without copies goes, unless others need its tokens; then it goes with the last of them. */
@@ -462,6 +498,12 @@ static void remove_page(struct kv_mirror *mirror, uint64_t hash, const struct kv
     if (page->kind == KV_PAGE_PART)
         show_part(mirror, page);
     let_go(mirror, page);
+}
+
+static void apply_removed(struct kv_mirror *mirror, const struct kv_event *event)
+{
+    for (size_t i = 0; i < event->hash_count && mirror->visits > 0; i++)
+        remove_page(mirror, event->hashes[i], event);
 }
 
 static bool rank_is_known(struct kv_mirror *mirror, uint32_t rank)
@@ -500,8 +542,7 @@ void kv_mirror_apply(struct kv_mirror *mirror, const struct kv_event *event)
     if (event->type == KV_EVENT_STORED)
         apply_stored(mirror, event);
     else
-        for (size_t i = 0; i < event->hash_count && mirror->visits > 0; i++)
-            remove_page(mirror, event->hashes[i], event);
+        apply_removed(mirror, event);
     if (mirror->visits <= 0) { /* distrusted */
         kv_mirror_clear(mirror);
         kv_mirror_begin(mirror);

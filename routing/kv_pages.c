@@ -90,6 +90,14 @@ static uint32_t *slot_of(const struct kv_pages *pages, uint64_t hash)
     return NULL;
 }
 
+void kv_pages_fetch(const struct kv_pages *pages, uint64_t hash)
+{
+    struct where where = where_of(pages, hash);
+
+    __builtin_prefetch(line_at(pages, where.line[0]));
+    __builtin_prefetch(line_at(pages, where.line[1]));
+}
+
 struct kv_page *kv_pages_find(struct kv_pages *pages, uint64_t hash)
 {
     const uint32_t *slot = slot_of(pages, hash);

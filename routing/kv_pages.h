@@ -65,6 +65,8 @@ struct kv_pages {
 void kv_pages_init(struct kv_pages *pages);
 void kv_pages_release(struct kv_pages *pages);
 
+/* Asks memory for what kv_pages_find will look at first. */
+void kv_pages_fetch(const struct kv_pages *pages, uint64_t hash);
 /* NULL: there is none. */
 struct kv_page *kv_pages_find(struct kv_pages *pages, uint64_t hash);
 /* A new page, KV_PAGE_FOREIGN, without copies; the hash must not be there. NULL: there are too

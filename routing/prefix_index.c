@@ -228,6 +228,15 @@ static bool is_in_use(const struct prefix_index *index, uint32_t column)
            !column_is(index->retired, column);
 }
 
+void prefix_index_fetch(const struct prefix_index *index, uint64_t key)
+{
+    struct prefix_place place =
+        prefix_place_of(key, atomic_load_explicit(&index->table.count, memory_order_relaxed));
+
+    __builtin_prefetch(&index->table.buckets[place.at[0]]);
+    __builtin_prefetch(&index->table.buckets[place.at[1]]);
+}
+
 bool prefix_index_store(struct prefix_index *index, uint64_t key, uint32_t column,
                         enum prefix_tier tier)
 {

@@ -64,6 +64,9 @@ void prefix_index_match(struct prefix_index *index, const uint64_t *keys, size_t
 uint32_t prefix_index_column_new(struct prefix_index *index);
 void prefix_index_column_retire(struct prefix_index *index, uint32_t column);
 
+/* Asks memory for what a change of this block will look at first. */
+void prefix_index_fetch(const struct prefix_index *index, uint64_t key);
+
 /* The endpoint has the block on that tier; has it there no more. Both may be said twice. Returns
  * whether it was known already. */
 bool prefix_index_store(struct prefix_index *index, uint64_t key, uint32_t column,
