@@ -1,0 +1,77 @@
+/*
+ * A publisher of KV events: its batches in order, what to ask for again, when to start anew.
+ *
+ * Batches are numbered from 0 (or from anywhere) and come by a socket that drops what is too much
+ * for it. Publishers may have a second socket that sends the last thousands of them again. This is
+ * the state between the two, without sockets: the caller brings batches and is told when a replay
+ * is wanted.
+ *
+ *     waiting --first batch--> following --gap, older number, new connection--> replaying
+ *        ^                         ^                                               |
+ *        |                         +------------------ all there -----------------+
+ *        +--- hole, no replay, another engine: all is forgotten (kv_mirror_clear) -+
+ *
+ * While a replay is under way, live batches stay in their socket. A replay begins with the batch
+ * before the one that is missing: if that is not the same any more, the engine is another one and
+ * had the same numbers before. Where batches are lost for good, what the engine holds is not known
+ * any more, and it begins empty: less than the truth, never more.
+ *
+ * One thread, the index's.
+ */
+#ifndef SLUICE_ROUTING_KV_SOURCE_H
+#define SLUICE_ROUTING_KV_SOURCE_H
+
+#include "routing/kv_mirror.h"
+
+#define KV_REMEMBERED                                                                              \
+    64 /* batches told from others with the same number: copies, and late ones                     \
+        */
+
+struct kv_source_stats {
+    uint64_t batches;   /* applied */
+    uint64_t repeated;  /* came again, and were passed over */
+    uint64_t gaps;      /* numbers were missing */
+    uint64_t replays;   /* asked for */
+    uint64_t holes;     /* batches lost for good */
+    uint64_t restarts;  /* the engine began anew */
+    uint64_t malformed; /* batches, or events in them, that are not what they must be */
+};
+
+struct kv_source {
+    struct kv_mirror mirror;
+    struct kv_decoder decoder;
+    struct kv_tally tally;
+    bool can_replay;
+    bool following; /* `next` is known */
+    bool adopts;    /* no replay helped: the next batch is a beginning, whatever its number */
+    bool replaying;
+    bool starts_over; /* another replay, from 0, when this one ends */
+    bool compares;    /* the replay's next batch is one that was had before */
+    uint64_t next;    /* the number of the batch to be applied next */
+    uint64_t wanted;  /* the replay must bring all before it */
+    uint64_t
+        remembered[KV_REMEMBERED]; /* hashes of the batches before `next`, by number; 0: none */
+    struct kv_source_stats stats;
+};
+
+/* A replay that is wanted, and from which number on. */
+struct kv_replay {
+    bool wanted;
+    uint64_t from;
+};
+
+/* As kv_mirror_init. */
+void kv_source_init(struct kv_source *source, struct prefix_index *index, uint32_t block,
+                    uint64_t prefix_seed, struct slice model, bool can_replay);
+void kv_source_release(struct kv_source *source);
+
+/* The connection to the publisher stands, for the first time or again. */
+struct kv_replay kv_source_connected(struct kv_source *source);
+/* A batch came. If a replay is wanted then, this batch is to be in it. */
+struct kv_replay kv_source_live(struct kv_source *source, uint64_t number, struct slice payload);
+/* A batch of the replay came. */
+void kv_source_replayed(struct kv_source *source, uint64_t number, struct slice payload);
+/* The replay came to its end, or was given up. Another one may be wanted. */
+struct kv_replay kv_source_replay_ended(struct kv_source *source, bool complete);
+
+#endif
