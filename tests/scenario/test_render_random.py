@@ -24,7 +24,7 @@ try:
 except ImportError:
     jinja2 = None
 
-CASES = 3000
+CASES = 1500
 # What Python prints with an address, or as a type of its own, is nothing a prompt has; there nothing is compared.
 UNPRINTABLE = re.compile(r" at 0x[0-9a-f]+|<built-in|<bound method|<function|<class |<reversed|<method|<generator|<Cycler|<Markup|Markup\(")
 
