@@ -1,5 +1,6 @@
 """Clients from package registries, pinned, installed below the build folder; None with a reason where they cannot be had."""
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ TOKENIZERS = "tokenizers==0.23.2"  # what ../shared/vectors were made with
 # Who says to be fast, for tests/bench/tokenize.py.
 PEERS = (TOKENIZERS, "tiktoken==0.14.0", "gigatoken==0.10.0", "fastokens==0.3.5", "snaptokens==0.2.6", "quicktok-v1==0.4.0", "tokie==0.1.4", "splintr-rs==0.22.0",
          "kitoken==0.11.1")
+NVCC = ("nvidia-cuda-nvcc==13.0.88", "nvidia-cuda-crt==13.0.88", "nvidia-nvvm==13.0.88", "nvidia-cuda-runtime==13.0.96")
 OPENAI_NODE = "openai@6.49.0"  # the newest that runs on the Node of Debian 12
 H2SPEC = "h2spec v2.2.1"
 # h2spec's tags know no modules, so they are built as a dependency of one of ours, with libraries that Debian's Go takes.
@@ -74,6 +76,17 @@ def tokenizers_python():
 
 def peers_python():
     return _python("peers", *PEERS)
+
+
+def nvcc():
+    """(nvcc, folder of the runtime's headers): the one on the path, or PyPI's."""
+    found = shutil.which("nvcc")
+    if found:
+        return found, pathlib.Path(found).resolve().parents[1] / "include"
+    home = next(_python("nvcc", *NVCC).parents[1].glob("lib/python3*/site-packages/nvidia/cu13"), None)
+    if not home:
+        raise Missing("nvcc: the packages hold no nvidia/cu13")
+    return home / "bin" / "nvcc", home / "include"
 
 
 def openai_node():
