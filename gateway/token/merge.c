@@ -136,60 +136,27 @@ struct merge_node {
     uint32_t before, after;
 };
 
-static void heap_sink(uint64_t *heap, size_t count, size_t at)
-{
-    uint64_t value = heap[at];
-
-    for (size_t child; (child = 2 * at + 1) < count; at = child) {
-        if (child + 1 < count && heap[child + 1] < heap[child])
-            child++;
-        if (value <= heap[child])
-            break;
-        heap[at] = heap[child];
-    }
-    heap[at] = value;
-}
-
-static void heap_push(uint64_t *heap, size_t *count, uint64_t value)
-{
-    size_t at = (*count)++;
-
-    for (; at > 0 && heap[(at - 1) / 2] > value; at = (at - 1) / 2)
-        heap[at] = heap[(at - 1) / 2];
-    heap[at] = value;
-}
-
-static uint64_t heap_pop(uint64_t *heap, size_t *count)
-{
-    uint64_t top = heap[0];
-
-    heap[0] = heap[--*count];
-    if (*count > 0)
-        heap_sink(heap, *count, 0);
-    return top;
-}
-
 /* By rank, then by place. */
-static uint64_t heap_entry(uint32_t rank, uint32_t at)
+static uint64_t entry_of(uint32_t rank, uint32_t at)
 {
     return (uint64_t)rank << 32 | at;
 }
 
 static void scratch_fit(struct merge_scratch *scratch, size_t count)
 {
+    /* a merge takes one entry and gives at most two: never more than one more a symbol */
+    merge_queue_fit(&scratch->queue, 2 * count);
     if (scratch->room >= count)
         return;
-    merge_scratch_release(scratch);
+    free(scratch->nodes);
     scratch->nodes = xmalloc(sizeof(*scratch->nodes) * count);
-    /* a merge takes one entry and gives at most two: never more than one more a symbol */
-    scratch->heap = xmalloc(sizeof(*scratch->heap) * 2 * count);
     scratch->room = count;
 }
 
 void merge_scratch_release(struct merge_scratch *scratch)
 {
     free(scratch->nodes);
-    free(scratch->heap);
+    merge_queue_release(&scratch->queue);
     *scratch = (struct merge_scratch){ 0 };
 }
 
@@ -199,28 +166,24 @@ void merge_scratch_trim(struct merge_scratch *scratch)
         merge_scratch_release(scratch);
 }
 
-/* The nodes of the symbols; returns how many entries the heap has. */
-static size_t nodes_fill(const struct merge *merge, struct merge_scratch *scratch,
-                         const uint32_t *symbols, uint32_t count)
+/* The nodes of the symbols, and all pairs that merge. */
+static void nodes_fill(const struct merge *merge, struct merge_scratch *scratch,
+                       const uint32_t *symbols, uint32_t count)
 {
-    size_t entries = 0;
-
     for (uint32_t i = 0; i < count; i++) {
         uint32_t rank = i + 1 < count ? merge_find(&merge->table.pairs, symbols[i], symbols[i + 1])
                                       : MERGE_NONE;
 
         scratch->nodes[i] = (struct merge_node){ symbols[i], rank, i - 1, i + 1 };
         if (rank != MERGE_NONE)
-            scratch->heap[entries++] = heap_entry(rank, i);
+            merge_queue_fill(&scratch->queue, entry_of(rank, i));
     }
-    for (size_t i = entries / 2; i-- > 0;)
-        heap_sink(scratch->heap, entries, i);
-    return entries;
+    merge_queue_sort(&scratch->queue);
 }
 
 /* Looks up the pair that begins at `at` anew. */
 static void node_rank(const struct merge *merge, struct merge_scratch *scratch, uint32_t at,
-                      uint32_t count, size_t *entries)
+                      uint32_t count)
 {
     struct merge_node *node = &scratch->nodes[at];
 
@@ -229,32 +192,32 @@ static void node_rank(const struct merge *merge, struct merge_scratch *scratch, 
         node->rank =
             merge_find(&merge->table.pairs, node->symbol, scratch->nodes[node->after].symbol);
     if (node->rank != MERGE_NONE)
-        heap_push(scratch->heap, entries, heap_entry(node->rank, at));
+        merge_queue_push(&scratch->queue, entry_of(node->rank, at));
 }
 
 static size_t merge_long(const struct merge *merge, struct merge_scratch *scratch,
                          uint32_t *symbols, uint32_t count)
 {
     struct merge_node *nodes;
-    size_t entries, left = 0;
+    size_t left = 0;
+    uint64_t entry;
 
     scratch_fit(scratch, count);
     nodes = scratch->nodes;
-    entries = nodes_fill(merge, scratch, symbols, count);
-    while (entries > 0) {
-        uint64_t top = heap_pop(scratch->heap, &entries);
-        uint32_t at = (uint32_t)top, gone = nodes[at].after;
+    nodes_fill(merge, scratch, symbols, count);
+    while (merge_queue_pop(&scratch->queue, &entry)) {
+        uint32_t at = (uint32_t)entry, gone = nodes[at].after;
 
-        if (nodes[at].rank != top >> 32)
+        if (nodes[at].rank != entry >> 32)
             continue; /* of a pair that is no more */
-        nodes[at].symbol = merge->results[top >> 32];
+        nodes[at].symbol = merge->results[entry >> 32];
         nodes[at].after = nodes[gone].after;
         nodes[gone].rank = MERGE_NONE;
         if (nodes[at].after < count)
             nodes[nodes[at].after].before = at;
-        node_rank(merge, scratch, at, count, &entries);
+        node_rank(merge, scratch, at, count);
         if (at > 0)
-            node_rank(merge, scratch, nodes[at].before, count, &entries);
+            node_rank(merge, scratch, nodes[at].before, count);
     }
     for (uint32_t i = 0; i < count; i = nodes[i].after)
         symbols[left++] = nodes[i].symbol;

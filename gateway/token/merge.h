@@ -3,13 +3,14 @@
  * lowest rank first, the leftmost of those.
  *
  * Built once, immutable, shared by threads; the scratch memory belongs to one thread. Short pieces
- * are merged by merge_core.h, long ones with a heap: n log n.
+ * are merged by merge_core.h, long ones with a queue: n log n.
  */
 #ifndef SLUICE_TOKEN_MERGE_H
 #define SLUICE_TOKEN_MERGE_H
 
 #include "gateway/token/bpe.h"
 #include "gateway/token/merge_core.h"
+#include "gateway/token/merge_queue.h"
 
 struct merge {
     struct merge_table table;
@@ -27,7 +28,7 @@ struct merge {
 
 struct merge_scratch {
     struct merge_node *nodes;
-    uint64_t *heap;
+    struct merge_queue queue;
     size_t room;
 };
 
