@@ -51,6 +51,7 @@ static void conf_free(struct snapshot *snapshot)
     struct conf *conf = CONTAINER_OF(snapshot, struct conf, snapshot);
 
     arena_release(&conf->sections->arena);
+    conf_places_release(&conf->sections->places);
     free(conf->sections->at);
     free(conf->sections);
     free(conf->path);
@@ -144,7 +145,6 @@ struct conf *conf_parse(const char *path, struct slice text,
                         const struct directive_set *const *sets, struct buf *errors)
 {
     struct conf *conf = conf_new(path, sets);
-    struct conf_places places = { .items = NULL };
     struct complaints complaints;
     struct yaml_node *root;
     struct arena tree;
@@ -153,16 +153,15 @@ struct conf *conf_parse(const char *path, struct slice text,
     arena_init(&tree, VALUES_BYTES_MAX);
     root = yaml_parse(text, &tree, &complaints);
     if (root)
-        conf_fill(conf->sections, root, &places, &complaints);
+        conf_fill(conf->sections, root, &conf->sections->places, &complaints);
     if (complaints.count == 0)
-        conf_check(conf, &places, &complaints);
+        conf_check(conf, &conf->sections->places, &complaints);
     if (complaints.count > 0) {
         complaints_print(&complaints, errors);
         conf_unref(conf);
         conf = NULL;
     }
     complaints_release(&complaints);
-    conf_places_release(&places);
     arena_release(&tree);
     return conf;
 }
@@ -231,6 +230,13 @@ void conf_complain(struct conf_checker *checker, const void *field, const char *
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     complain(checker->complaints, conf_places_find(checker->places, field), "%s", text);
+}
+
+void conf_blame(const struct conf *conf, const void *field, struct slice what, struct buf *errors)
+{
+    struct conf_place place = conf_places_find(&conf->sections->places, field);
+
+    buf_printf(errors, "%s:%d:%d: %.*s\n", conf->path, place.line, place.column, SLICE_ARGS(what));
 }
 
 void conf_complain_word(struct conf_checker *checker, const void *field, struct slice word,

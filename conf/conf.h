@@ -49,6 +49,11 @@ void conf_complain(struct conf_checker *checker, const void *field, const char *
 void conf_complain_word(struct conf_checker *checker, const void *field, struct slice word,
                         const char *const *candidates, size_t count, const char *format, ...)
     PRINTF_LIKE(6, 7);
+/*
+ * The same afterwards, for what only shows when a loaded configuration is used (a folder that holds
+ * no tokenizer): appends a line to `errors`, with the place of the field.
+ */
+void conf_blame(const struct conf *conf, const void *field, struct slice what, struct buf *errors);
 /* The other sections, parsed but perhaps not checked yet. */
 const struct conf *conf_checker_conf(const struct conf_checker *checker);
 

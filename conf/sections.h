@@ -19,19 +19,7 @@ struct conf_section {
     struct conf_list list;
 };
 
-struct conf_sections {
-    struct arena arena;
-    char *folder; /* what relative paths begin at, absolute; in the arena */
-    struct conf_section *at;
-    size_t count;
-};
-
-/* A section's row of its own; not for ROOT. */
-struct directive conf_top_row(const struct directive_set *set);
-/* The field that `top` describes. */
-const void *conf_section_field(const struct conf_section *section);
-
-/* Where fields stood in the file, known while it is loaded. */
+/* Where fields stood in the file. */
 struct conf_known_place {
     const char *at; /* address of a field or struct */
     size_t size;    /* of a struct; 0: a field, met only by its own address */
@@ -42,6 +30,19 @@ struct conf_places {
     struct conf_known_place *items; /* owned */
     size_t count, room;
 };
+
+struct conf_sections {
+    struct arena arena;
+    struct conf_places places;
+    char *folder; /* what relative paths begin at, absolute; in the arena */
+    struct conf_section *at;
+    size_t count;
+};
+
+/* A section's row of its own; not for ROOT. */
+struct directive conf_top_row(const struct directive_set *set);
+/* The field that `top` describes. */
+const void *conf_section_field(const struct conf_section *section);
 
 void conf_places_add(struct conf_places *places, const void *at, size_t size,
                      struct conf_place place);
