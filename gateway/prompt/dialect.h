@@ -17,6 +17,14 @@ enum dialect_body {
     DIALECT_BODY_ANY,  /* JSON or a form, as the content type says */
 };
 
+/* Where a request's prompt lies, for who turns it into tokens. */
+enum dialect_prompt {
+    DIALECT_PROMPT_OPAQUE, /* nowhere that an engine's own way from it to tokens is known */
+    DIALECT_PROMPT_CHAT,   /* messages, or a prompt where there are none */
+    DIALECT_PROMPT_TEXT,   /* prompt: text, ids, or a list of these */
+    DIALECT_PROMPT_INPUT,  /* the same in `input` */
+};
+
 enum answer_usage_bit {
     ANSWER_USAGE_PROMPT = 1,
     ANSWER_USAGE_COMPLETION = 2,
@@ -55,6 +63,8 @@ struct dialect_type {
     const char *const *routes; /* "POST /v1/chat/completions", NULL after the last; a final "*"
                                   takes any rest of the path */
     uint8_t body;              /* enum dialect_body */
+    uint8_t prompt;            /* enum dialect_prompt */
+    bool answered_here;        /* by the gateway itself, from what it knows of the model */
     bool needs_model;          /* a request without a model is refused */
     bool any_media; /* JSON whatever the content type says: what this dialect's clients are used to
                      */

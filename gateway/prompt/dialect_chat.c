@@ -114,6 +114,7 @@ const struct dialect_type dialect_chat = {
     .help = "OpenAI chat completions.",
     .routes = routes,
     .body = DIALECT_BODY_JSON,
+    .prompt = DIALECT_PROMPT_CHAT,
     .needs_model = true,
     .streams = true,
     .include_usage = true,

@@ -10,6 +10,7 @@ const struct dialect_type dialect_completions = {
     .help = "OpenAI completions.",
     .routes = routes,
     .body = DIALECT_BODY_JSON,
+    .prompt = DIALECT_PROMPT_TEXT,
     .needs_model = true,
     .streams = true,
     .include_usage = true,

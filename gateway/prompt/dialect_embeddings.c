@@ -10,6 +10,7 @@ const struct dialect_type dialect_embeddings = {
     .help = "OpenAI embeddings.",
     .routes = routes,
     .body = DIALECT_BODY_JSON,
+    .prompt = DIALECT_PROMPT_INPUT,
     .needs_model = true,
     .error_media = "application/json",
     .error = openai_error,

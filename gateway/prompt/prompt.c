@@ -35,8 +35,9 @@ typedef const struct reason *field_fn(struct call *call, const struct field *fie
 struct field {
     struct slice key;
     field_fn *read;
-    size_t offset;    /* in struct prompt, where `read` keeps something of its own */
-    bool approximate; /* anything but null makes the tokens unknowable */
+    size_t offset; /* in struct prompt, where `read` keeps something of its own */
+    /* enum exactness, of anything but null: it makes the tokens unknowable */
+    uint8_t exactness;
 };
 
 static void *field_at(const struct call *call, const struct field *field)
@@ -180,6 +181,18 @@ static const struct reason *read_stream(struct call *call, const struct field *f
     if (value.kind == JSON_KIND_NONE)
         return NULL;
     return truth_of(value, &call->prompt->stream) ? NULL : &reason_bad_value;
+}
+
+static const struct reason *read_switch(struct call *call, const struct field *field)
+{
+    int8_t *value = field_at(call, field);
+    struct json_value json;
+    bool truth;
+
+    json_take(call->reader, &json);
+    if (json.kind > JSON_KIND_NULL && truth_of(json, &truth))
+        *value = truth ? PROMPT_ON : PROMPT_OFF;
+    return NULL;
 }
 
 static const struct reason *read_stream_option(struct call *call, struct json_value key,
@@ -411,9 +424,24 @@ static const struct field fields[] = {
     { .key = SLICE_INIT("chat_template"),
       .read = read_value,
       .offset = AT(chat_template),
-      .approximate = true },
-    { .key = SLICE_INIT("prompt_embeds"), .read = read_ignored, .approximate = true },
-    { .key = SLICE_INIT("truncate_prompt_tokens"), .read = read_ignored, .approximate = true },
+      .exactness = EXACTNESS_own_template },
+    { .key = SLICE_INIT("prompt_embeds"),
+      .read = read_ignored,
+      .exactness = EXACTNESS_prompt_embeds },
+    { .key = SLICE_INIT("truncate_prompt_tokens"),
+      .read = read_ignored,
+      .exactness = EXACTNESS_truncated },
+    { .key = SLICE_INIT("tool_choice"), .read = read_value, .offset = AT(tool_choice) },
+    { .key = SLICE_INIT("reasoning_effort"), .read = read_value, .offset = AT(reasoning_effort) },
+    { .key = SLICE_INIT("add_generation_prompt"),
+      .read = read_switch,
+      .offset = AT(add_generation_prompt) },
+    { .key = SLICE_INIT("continue_final_message"),
+      .read = read_switch,
+      .offset = AT(continue_final_message) },
+    { .key = SLICE_INIT("add_special_tokens"),
+      .read = read_switch,
+      .offset = AT(add_special_tokens) },
     { .key = SLICE_INIT("api_base"), .read = read_host },
     { .key = SLICE_INIT("base_url"), .read = read_host },
     { .key = SLICE_INIT("bootstrap_host"), .read = read_host },
@@ -460,8 +488,8 @@ static const struct reason *read_member(struct call *call, struct json_value key
         json_take(call->reader, NULL);
         return NULL;
     }
-    if (field->approximate && json_peek(call->reader) != JSON_KIND_NULL)
-        call->prompt->approximate = true;
+    if (field->exactness && json_peek(call->reader) != JSON_KIND_NULL)
+        call->prompt->exactness = field->exactness;
     reason = field->read(call, field);
     return call->reader->reason ? call->reader->reason : reason;
 }
@@ -552,7 +580,13 @@ const struct reason *prompt_parse(const struct dialect_type *dialect, struct sli
                                   struct prompt *ret_prompt, struct slice *ret_param)
 {
     struct prompt prompt = {
-        .dialect = dialect, .body = body, .stream = dialect->streams_unasked, .choices = 1
+        .dialect = dialect,
+        .body = body,
+        .stream = dialect->streams_unasked,
+        .choices = 1,
+        .add_generation_prompt = PROMPT_UNSAID,
+        .continue_final_message = PROMPT_UNSAID,
+        .add_special_tokens = PROMPT_UNSAID,
     };
     struct call call = { .prompt = &prompt, .arena = arena, .trusted = trusted };
     const struct reason *reason = NULL;

@@ -9,6 +9,7 @@
 #define SLUICE_PROMPT_PROMPT_H
 
 #include "gateway/prompt/dialect.h"
+#include "gateway/prompt/exactness.h"
 
 #define PROMPT_MODEL_MAX 256 /* bytes of a model's name: longer than any repository path */
 
@@ -41,9 +42,15 @@ struct prompt {
     /* where the text is; kind JSON_KIND_NONE: not there */
     struct json_value messages, tools, prompt, input, system, lora;
     struct json_value chat_template, chat_template_kwargs, documents;
-    bool approximate; /* tokens cannot be known here: prompt_embeds, truncate_prompt_tokens, its own
-                         chat_template */
+    struct json_value tool_choice, reasoning_effort;
+    /* What shapes the text around them: enum prompt_switch. */
+    int8_t add_generation_prompt, continue_final_message, add_special_tokens;
+    uint8_t exactness; /* enum exactness: exact, or what in the request makes its tokens unknowable
+                          here */
 };
+
+/* A truth value that may have been left out (or was none, which is the engine's to refuse). */
+enum prompt_switch { PROMPT_UNSAID = -1, PROMPT_OFF, PROMPT_ON };
 
 /*
  * Reads a request's body. `content_type` as the client sent it, empty: none. `trusted`: the

@@ -67,7 +67,7 @@ static void a_chat_request_is_read(void **state)
     assert_true(slice_eq(p.messages.raw, SLICE("[{\"role\":\"user\",\"content\":\"x\"}]")));
     assert_int_equal(p.tools.kind, JSON_KIND_ARRAY);
     assert_int_equal(p.prompt.kind, JSON_KIND_NONE);
-    assert_false(p.approximate);
+    assert_int_equal(p.exactness, EXACTNESS_exact);
 }
 
 static void nulls_are_as_good_as_nothing(void **state)
@@ -80,7 +80,7 @@ static void nulls_are_as_good_as_nothing(void **state)
                     "\"n\":null,\"priority\":null,\"user\":null,\"messages\":null,"
                     "\"chat_template\":null,\"kv_transfer_params\":null,\"api_base\":null}"),
               &p));
-    assert_false(p.stream || p.has_max_tokens || p.has_priority || p.approximate);
+    assert_false(p.stream || p.has_max_tokens || p.has_priority || p.exactness);
     assert_int_equal(p.choices, 1);
     assert_int_equal(p.user.len, 0);
     assert_int_equal(p.messages.kind, JSON_KIND_NONE);
@@ -288,17 +288,47 @@ static void a_full_arena_is_a_reason(void **state)
 
 static void what_makes_tokens_unknowable_is_marked(void **state)
 {
-    static const struct slice cases[] = {
-        SLICE_INIT("{\"model\":\"m\",\"prompt_embeds\":\"AAAA\"}"),
-        SLICE_INIT("{\"model\":\"m\",\"truncate_prompt_tokens\":5}"),
-        SLICE_INIT("{\"model\":\"m\",\"chat_template\":\"{{x}}\"}"),
+    static const struct {
+        struct slice body;
+        enum exactness exactness;
+    } cases[] = {
+        { SLICE_INIT("{\"model\":\"m\",\"prompt_embeds\":\"AAAA\"}"), EXACTNESS_prompt_embeds },
+        { SLICE_INIT("{\"model\":\"m\",\"truncate_prompt_tokens\":5}"), EXACTNESS_truncated },
+        { SLICE_INIT("{\"model\":\"m\",\"chat_template\":\"{{x}}\"}"), EXACTNESS_own_template },
+        { SLICE_INIT("{\"model\":\"m\",\"prompt_embeds\":null,\"chat_template\":null}"),
+          EXACTNESS_exact },
     };
     struct prompt p;
 
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        assert_null(parse(cases[i], &p));
-        assert_true(p.approximate);
+        assert_null(parse(cases[i].body, &p));
+        assert_int_equal(p.exactness, cases[i].exactness);
+    }
+}
+
+static void what_shapes_a_chat_is_read_and_never_refused(void **state)
+{
+    static const struct {
+        struct slice body;
+        int add, go_on, special;
+    } cases[] = {
+        { SLICE_INIT("{\"model\":\"m\"}"), PROMPT_UNSAID, PROMPT_UNSAID, PROMPT_UNSAID },
+        { SLICE_INIT("{\"model\":\"m\",\"add_generation_prompt\":false,"
+                     "\"continue_final_message\":true,\"add_special_tokens\":\"yes\"}"),
+          PROMPT_OFF, PROMPT_ON, PROMPT_ON },
+        { SLICE_INIT("{\"model\":\"m\",\"add_generation_prompt\":\"perhaps\","
+                     "\"continue_final_message\":null,\"add_special_tokens\":[]}"),
+          PROMPT_UNSAID, PROMPT_UNSAID, PROMPT_UNSAID },
+    };
+    struct prompt p;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_null(parse(cases[i].body, &p));
+        assert_int_equal(p.add_generation_prompt, cases[i].add);
+        assert_int_equal(p.continue_final_message, cases[i].go_on);
+        assert_int_equal(p.add_special_tokens, cases[i].special);
     }
 }
 
@@ -512,6 +542,7 @@ int main(void)
         TEST(trusted_peers_may_name_hosts),
         TEST(a_full_arena_is_a_reason),
         TEST(what_makes_tokens_unknowable_is_marked),
+        TEST(what_shapes_a_chat_is_read_and_never_refused),
         TEST(media_types_are_told_apart),
         TEST(ollama_streams_unless_told_otherwise),
         TEST(native_calls_need_no_model),
