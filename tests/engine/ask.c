@@ -4,7 +4,7 @@
 #include "tests/engine/ask.h"
 
 #include "tests/engine/engine.h"
-#include "tests/engine/template.h"
+#include "tests/engine/chatml.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,6 +16,7 @@
 
 struct reader {
     struct ask *ask;
+    struct slice body;
     const struct engine *engine;
     struct refusal *refusal;
 };
@@ -205,6 +206,14 @@ static struct tokens *add_prompt(struct ask *ask)
     return prompt;
 }
 
+static void encode(const struct reader *reader, struct slice text, struct tokens *prompt)
+{
+    if (reader->engine->vocabulary)
+        vocabulary_encode(reader->engine->vocabulary, text, prompt);
+    else
+        tokens_encode(prompt, text);
+}
+
 static bool add_ids(struct ask *ask, const json_t *ids)
 {
     struct tokens *prompt = add_prompt(ask);
@@ -229,7 +238,7 @@ static bool add_prompts(struct reader *reader, const char *key, const json_t *js
     json_t *item;
 
     if (json_is_string(json)) {
-        tokens_encode(add_prompt(ask), slice_of_json(json));
+        encode(reader, slice_of_json(json), add_prompt(ask));
         return true;
     }
     if (json_is_integer(json_array_get(json, 0)))
@@ -239,7 +248,7 @@ static bool add_prompts(struct reader *reader, const char *key, const json_t *js
     json_array_foreach(json, i, item)
     {
         if (json_is_string(item))
-            tokens_encode(add_prompt(ask), slice_of_json(item));
+            encode(reader, slice_of_json(item), add_prompt(ask));
         else if (!json_is_array(item) || !add_ids(ask, item))
             return wrong_type(reader, key, "prompt");
     }
@@ -269,7 +278,7 @@ static bool render(struct reader *reader, const json_t *messages, const json_t *
     if (json_array_size(messages) == 0)
         return wrong_type(reader, "messages", "list of messages");
     buf_init(&text, SIZE_MAX);
-    done = template_render(&text, messages, tools, add_prompt_too, open_end);
+    done = chatml_render(&text, messages, tools, add_prompt_too, open_end);
     ask->mid_text = open_end;
     if (done)
         tokens_encode(add_prompt(ask), buf_join(&text));
@@ -277,8 +286,19 @@ static bool render(struct reader *reader, const json_t *messages, const json_t *
     return done || wrong_type(reader, "messages", "list of messages");
 }
 
+static bool render_really(struct reader *reader)
+{
+    char why[sizeof(reader->refusal->message)];
+
+    return vocabulary_encode_chat(reader->engine->vocabulary, reader->body, add_prompt(reader->ask),
+                                  why, sizeof(why)) ||
+           refuse(reader, 400, "BadRequestError", "%s", why);
+}
+
 static bool read_messages(struct reader *reader)
 {
+    if (reader->engine->vocabulary)
+        return render_really(reader);
     return render(reader, get(reader, "messages"), get(reader, "tools"));
 }
 
@@ -307,7 +327,7 @@ static bool is_told_to_call(const json_t *messages)
     if (!role || strcmp(role, "user") != 0)
         return false;
     buf_init(&text, SIZE_MAX);
-    template_add_content(&text, json_object_get(last, "content"));
+    chatml_add_content(&text, json_object_get(last, "content"));
     all = buf_join(&text);
     told = all.len > 0 && memmem(all.at, all.len, "call the tool", strlen("call the tool"));
     buf_release(&text);
@@ -443,7 +463,7 @@ static bool check_lengths(struct reader *reader)
 static bool parse(struct ask *ask, const struct engine *engine, struct slice body,
                   struct refusal *ret_refusal, step_fn *const *steps)
 {
-    struct reader reader = { .ask = ask, .engine = engine, .refusal = ret_refusal };
+    struct reader reader = { .ask = ask, .body = body, .engine = engine, .refusal = ret_refusal };
     json_error_t error;
 
     ask->root = json_loadb(body.at ? body.at : "", body.len, JSON_ALLOW_NUL, &error);

@@ -33,6 +33,7 @@ void engine_init(struct engine *engine, const struct options *options, struct wo
 void engine_release(struct engine *engine)
 {
     CHECK(list_is_empty(&engine->calls));
+    vocabulary_free(engine->vocabulary);
     adapters_release(&engine->adapters);
     faults_release(&engine->faults);
     scheduler_release(&engine->scheduler);

@@ -8,6 +8,7 @@
 #include "tests/engine/fault.h"
 #include "tests/engine/options.h"
 #include "tests/engine/scheduler.h"
+#include "tests/engine/vocabulary.h"
 
 struct server;
 
@@ -25,7 +26,8 @@ struct engine {
     struct scheduler scheduler;
     struct faults faults;
     struct adapters adapters;
-    struct list calls; /* requests under way */
+    struct vocabulary *vocabulary; /* NULL: toy tokens */
+    struct list calls;             /* requests under way */
     uint64_t calls_count;
     uint64_t started_s; /* Unix time */
     uint64_t instance;  /* random: tells this process's ids from others' */

@@ -69,7 +69,9 @@ static bool make_tls(const struct options *options, struct tls_context **ret_tls
     return *ret_tls != NULL;
 }
 
-static int run(const struct options *options, struct tls_context *tls)
+/* Takes the vocabulary. */
+static int run(const struct options *options, struct tls_context *tls,
+               struct vocabulary *vocabulary)
 {
     struct metric_shard *metrics = metric_shard_new();
     struct worker *worker = worker_new(/* index= */ 0, metrics);
@@ -78,6 +80,7 @@ static int run(const struct options *options, struct tls_context *tls)
     struct server *server;
 
     engine_init(&engine, options, worker);
+    engine.vocabulary = vocabulary;
     server = server_new(&engine, tls);
     if (server) {
         worker_start(worker);
@@ -107,6 +110,7 @@ static void print_help(void)
 
 int main(int argc, char **argv)
 {
+    struct vocabulary *vocabulary = NULL;
     struct options options;
     struct tls_context *tls;
     int status;
@@ -121,9 +125,11 @@ int main(int argc, char **argv)
         break;
     }
     block_signals();
+    if (options.tokenizer && !(vocabulary = vocabulary_new(options.tokenizer)))
+        return 1;
     if (!make_tls(&options, &tls))
         return 1;
-    status = run(&options, tls);
+    status = run(&options, tls, vocabulary);
     tls_context_unref(tls);
     return status;
 }

@@ -34,6 +34,8 @@ static const struct option rows[] = {
       "demand this bearer token on /v1 paths" },
     { "tls-cert", "FILE", OPTION_TEXT, AT(tls_cert), NULL, 0, 0, "certificate chain, PEM" },
     { "tls-key", "FILE", OPTION_TEXT, AT(tls_key), NULL, 0, 0, "its private key, PEM" },
+    { "tokenizer", "DIR", OPTION_TEXT, AT(tokenizer), NULL, 0, 0,
+      "read prompts with this folder's tokenizer and chat template (default: toys)" },
     { "block-size", "TOKENS", OPTION_NUMBER, AT(block_size), "16", 1, 65536,
       "tokens of a KV cache block" },
     { "blocks", "N", OPTION_NUMBER, AT(blocks), "19200", 1, 1 << 24,

@@ -22,6 +22,7 @@ struct options {
     const char *name;           /* the value of x-engine in answers; NULL: the first address */
     const char *api_key;        /* NULL: none is asked for */
     const char *tls_cert, *tls_key;
+    const char *tokenizer; /* folder; NULL: the toy tokenizer and template */
     uint64_t block_size, blocks;
     uint64_t step_tokens, sequences_max;
     uint64_t max_model_len;

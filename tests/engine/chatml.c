@@ -2,7 +2,7 @@
  * Rendering of chats. Parts that are no text (images, audio) become their type in brackets and
  * their JSON, so that different ones give different tokens.
  */
-#include "tests/engine/template.h"
+#include "tests/engine/chatml.h"
 
 #include <stdlib.h>
 
@@ -32,7 +32,7 @@ static void add_part(struct buf *out, const json_t *part)
     buf_add(out, SLICE("]"));
 }
 
-void template_add_content(struct buf *out, const json_t *content)
+void chatml_add_content(struct buf *out, const json_t *content)
 {
     size_t i;
     json_t *part;
@@ -52,7 +52,7 @@ static bool add_message(struct buf *out, const json_t *message, bool open_end)
     buf_add(out, SLICE("<|im_start|>"));
     add_string(out, role);
     buf_add(out, SLICE("\n"));
-    template_add_content(out, json_object_get(message, "content"));
+    chatml_add_content(out, json_object_get(message, "content"));
     if (json_array_size(calls) > 0)
         add_json(out, calls);
     if (!open_end)
@@ -74,8 +74,8 @@ static void add_tools(struct buf *out, const json_t *tools)
     buf_add(out, SLICE("<|im_end|>\n"));
 }
 
-bool template_render(struct buf *out, const json_t *messages, const json_t *tools, bool add_prompt,
-                     bool open_end)
+bool chatml_render(struct buf *out, const json_t *messages, const json_t *tools, bool add_prompt,
+                   bool open_end)
 {
     size_t i;
     json_t *message;
