@@ -98,6 +98,24 @@ static void collect_pool(struct metric_writer *writer, const struct pool *pool, 
     }
 }
 
+/* Of its chats, which most requests are. */
+static enum exactness version_exactness(const struct version *version)
+{
+    if (!version->recipe)
+        return EXACTNESS_no_tokenizer;
+    return agreement_is_trusted(version->agreement) ? version->recipe->chats : EXACTNESS_distrusted;
+}
+
+static void collect_model(struct metric_writer *writer, const struct model *model)
+{
+    for (size_t i = 0; i < model->count; i++) {
+        struct slice labels[] = { slice_str(model->name), slice_str(model->versions[i].name) };
+
+        metric_sample(writer, METRIC_ID_tokens_exact, labels,
+                      version_exactness(&model->versions[i]) == EXACTNESS_exact);
+    }
+}
+
 static void collect(struct metric_writer *writer, void *user)
 {
     struct admin *admin = user;
@@ -110,6 +128,8 @@ static void collect(struct metric_writer *writer, void *user)
                   (double)admin->started_wall_us / CLOCK_US_PER_S);
     metric_sample(writer, METRIC_ID_config_generation, NULL,
                   (double)control_conf(admin->control)->generation);
+    for (size_t i = 0; i < fleet->model_count; i++)
+        collect_model(writer, &fleet->models[i]);
     for (size_t i = 0; i < fleet->pool_count; i++)
         collect_pool(writer, &fleet->pools[i], clock_now_us());
 }
@@ -181,9 +201,12 @@ static json_t *model_json(const struct model *model)
     for (size_t i = 0; i < model->count; i++) {
         const struct version *version = &model->versions[i];
 
-        json_array_append_new(versions, json_pack("{s:s, s:s, s:I}", "version", version->name,
-                                                  "pool", version->pool->name, "weight",
-                                                  (json_int_t)(version->weight_until - before)));
+        json_array_append_new(versions,
+                              json_pack("{s:s, s:s, s:I, s:s, s:f}", "version", version->name,
+                                        "pool", version->pool->name, "weight",
+                                        (json_int_t)(version->weight_until - before), "tokens",
+                                        exactness_rows[version_exactness(version)].name,
+                                        "token_bytes", agreement_token_bytes(version->agreement)));
         before = version->weight_until;
     }
     return json_pack("{s:s, s:o}", "model", model->name, "versions", versions);

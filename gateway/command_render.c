@@ -275,6 +275,8 @@ int command_render(char **arguments)
 {
     if (strcmp(arguments[0], "--templates") == 0)
         return render_templates(arguments[1]);
-    fprintf(stderr, "usage: sluice render --templates DIR\n");
+    if (strcmp(arguments[0], "--tokenizer") == 0)
+        return command_render_requests(arguments[1]);
+    fprintf(stderr, "usage: sluice render --templates DIR | --tokenizer DIR\n");
     return 2;
 }

@@ -20,11 +20,13 @@
 #include "gateway/base/metric.h"
 #include "gateway/io/resolve.h"
 #include "gateway/io/watch.h"
+#include "gateway/prompt/pipeline.h"
 #include "gateway/proxy/exchanges.h"
 #include "gateway/proxy/process.h"
 #include "gateway/proxy/server.h"
 #include "gateway/upstream/pool.h"
 #include "routing/catalog.h"
+#include "routing/fleet_recipes.h"
 #include "routing/names.h"
 #include "routing/probe.h"
 
@@ -35,6 +37,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -47,7 +50,7 @@
 #define DRAIN_LOOK_US    (10 * CLOCK_US_PER_MS)
 
 const struct directive_set *const all_directives[] = {
-    &process_set, &listeners_set, &admin_set, &models_set, &pools_set, NULL,
+    &process_set, &listeners_set, &admin_set, &models_set, &pools_set, &pipeline_set, NULL,
 };
 
 struct control_thread { /* a worker and what it alone touches */
@@ -76,6 +79,7 @@ struct control {
     struct timer access_due, rotate_due, reload_due, watch_due, drain_due;
     uint64_t drain_until_us;
     uint64_t generation;
+    uint64_t prefix_seed;  /* drawn at boot, used where the directive is left out */
     struct letter closing; /* to itself, at the end */
     bool ready, draining;
 };
@@ -445,6 +449,11 @@ static void watch_pool(struct conf_watch *watch, const struct pool_conf *pool)
             conf_watch_add(watch, files[i]);
 }
 
+static void watch_file(void *user, const char *path)
+{
+    conf_watch_add(user, path);
+}
+
 /* What is read again when it changes: the configuration and every file it names. */
 static void control_watch_files(struct control *control)
 {
@@ -459,6 +468,7 @@ static void control_watch_files(struct control *control)
         server_watch_files(control->servers[i], control->conf_watch);
     for (size_t i = 0; i < pools->count; i++)
         watch_pool(control->conf_watch, &pool[i]);
+    recipes_files(control->conf, watch_file, control->conf_watch);
     if (before && conf_watch_changed(before)) /* since it was read */
         timer_set(&control->worker->timers, &control->reload_due,
                   control->worker->now_us + RELOAD_SETTLE_US);
@@ -638,7 +648,7 @@ static void boot_thread(struct control *control, unsigned index)
     struct worker *worker = worker_new(index, metric_shard_new());
 
     worker->upstream = upstream_new();
-    worker->exchanges = exchanges_new(worker);
+    worker->exchanges = exchanges_new(worker, control->prefix_seed);
     worker->access_log = access_log_new(worker->metrics, control->worker->mailbox, on_access_hurry);
     worker->fleet_view = fleet_view_new(&control->fleet_slot);
     control->threads[index] = (struct control_thread){ worker, clients_new(worker) };
@@ -646,6 +656,8 @@ static void boot_thread(struct control *control, unsigned index)
 
 static void boot_threads(struct control *control)
 {
+    CHECK(getrandom(&control->prefix_seed, sizeof(control->prefix_seed), 0) ==
+          (ssize_t)sizeof(control->prefix_seed));
     control->threads = xcalloc(control->thread_count, sizeof(*control->threads));
     for (unsigned t = 0; t < control->thread_count; t++)
         boot_thread(control, t);

@@ -4,6 +4,7 @@
 #include "gateway/commands.h"
 #include "gateway/control.h"
 #include "gateway/io/tls.h"
+#include "routing/fleet_recipes.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,10 +49,17 @@ static int run_run(char **arguments)
 static int run_check(char **arguments)
 {
     struct conf *conf = load(arguments[0]);
+    struct buf errors;
+    bool good;
 
     if (!conf)
         return 1;
+    buf_init(&errors, 1 << 20);
+    good = recipes_check(conf, &errors);
+    print_buf(&errors, stderr);
     conf_unref(conf);
+    if (!good)
+        return 1;
     printf("%s: ok\n", arguments[0]);
     return 0;
 }
@@ -111,8 +119,12 @@ static const struct command commands[] = {
     { "reference", "", "Prints every directive, as Markdown.", 0, 0, run_reference },
     { "tokenize", "--tokenizer DIR [--special] [--bench FILE]",
       "Turns texts into token ids, JSON lines in and out.", 2, 5, command_tokenize },
-    { "render", "--templates DIR", "Renders chat templates; a JSON object a line in and out.", 2, 2,
+    { "render", "--templates DIR | --tokenizer DIR",
+      "Renders chat templates, or chat requests; a JSON object a line in and out.", 2, 2,
       command_render },
+    { "blocks", "--tokenizer DIR --block-size N",
+      "Prints tokens and block keys of the requests on standard input, a JSON line each.", 4, 4,
+      command_blocks },
     { "version", "", "Prints the version.", 0, 0, run_version },
 };
 

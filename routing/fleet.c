@@ -4,6 +4,7 @@
 #include "routing/fleet.h"
 
 #include "gateway/base/clock.h"
+#include "routing/fleet_recipes.h"
 #include "routing/names.h"
 
 #include <stdatomic.h>
@@ -351,12 +352,21 @@ static void pool_release(struct pool *pool)
         snapshot_unref(&pool->state->snapshot);
 }
 
+static void model_release(struct model *model)
+{
+    for (size_t i = 0; i < model->count; i++) {
+        recipe_unref(model->versions[i].recipe);
+        agreement_unref(model->versions[i].agreement);
+    }
+    free(model->versions);
+}
+
 static void fleet_free(struct snapshot *snapshot)
 {
     struct fleet *fleet = CONTAINER_OF(snapshot, struct fleet, snapshot);
 
     for (size_t i = 0; i < fleet->model_count; i++)
-        free(fleet->models[i].versions);
+        model_release(&fleet->models[i]);
     for (size_t i = 0; i < fleet->pool_count; i++)
         pool_release(&fleet->pools[i]);
     map_release(&fleet->models_by_name);
@@ -377,6 +387,7 @@ struct fleet *fleet_new(struct conf *conf, const struct names *names, const stru
     fleet->number = before ? before->number + 1 : 1;
     pools_build(&build);
     models_build(fleet);
+    build.failed |= !fleet_add_recipes(fleet, before, errors);
     if (!build.failed)
         return fleet;
     fleet_unref(fleet);

@@ -10,6 +10,8 @@
 
 #include "conf/conf.h"
 #include "gateway/base/map.h"
+#include "gateway/prompt/agreement.h"
+#include "gateway/prompt/recipe.h"
 #include "routing/endpoint.h"
 #include "routing/engine.h"
 #include "routing/health.h"
@@ -45,7 +47,7 @@ struct pool_conf {
 };
 
 struct version_conf {
-    char *name, *pool, *model, *tokenizer;
+    char *name, *pool, *model, *tokenizer, *chat_template;
     uint64_t weight;
 };
 
@@ -57,7 +59,12 @@ struct model_conf {
     char *name;
     struct conf_texts aliases;
     char *pool; /* instead of versions */
-    char *tokenizer;
+    char *tokenizer, *chat_template;
+    char *default_chat_template_kwargs;
+    int chat_template_content_format; /* enum recipe_format */
+    int tokenizer_mode;               /* enum recipe_mode */
+    bool exclude_tools_when_tool_choice_none;
+    bool share_prefixes;       /* tenants' block keys are the same for the same prompt */
     struct conf_list versions; /* struct version_conf */
     struct sticky_conf *sticky;
     bool inspect;
@@ -89,8 +96,12 @@ struct version {
     const char *name;
     struct slice model; /* what the engine calls it: put into the body if it differs there */
     struct pool *pool;
-    uint32_t weight_until; /* running sum of the model's weights */
-    uint32_t index;        /* among all versions of the fleet */
+    uint32_t weight_until;           /* running sum of the model's weights */
+    uint32_t index;                  /* among all versions of the fleet */
+    struct recipe_settings settings; /* of `recipe`; its texts are the configuration's */
+    uint64_t recipe_stamp;           /* recipe_stamp of them when it was loaded */
+    struct recipe *recipe;           /* NULL: it has no tokenizer */
+    struct agreement *agreement;     /* outlives fleets */
 };
 
 struct model {

@@ -161,6 +161,9 @@ static const struct directive version_rows[] = {
                    "What the engines call it; left out: the model's name."),
     DIRECTIVE_PATH(struct version_conf, tokenizer,
                    "Folder of its tokenizer; left out: the model's."),
+    DIRECTIVE_PATH(struct version_conf, chat_template,
+                   "File with its chat template; left out: its tokenizer folder's, or the model's "
+                   "where the tokenizer is."),
 };
 
 static const struct directive_set version_set = {
@@ -198,8 +201,27 @@ static const struct directive model_rows[] = {
       .help = "What clients call it. \"*\" takes what no other model takes." },
     DIRECTIVE_TEXTS(struct model_conf, aliases, "Other names for it."),
     DIRECTIVE_TEXT(struct model_conf, pool, NULL, "The pool that serves it; instead of versions."),
-    DIRECTIVE_PATH(struct model_conf, tokenizer,
-                   "Folder with tokenizer.json and tokenizer_config.json."),
+    DIRECTIVE_PATH(
+        struct model_conf, tokenizer,
+        "Folder with tokenizer.json and tokenizer_config.json, as the engine has it. Left "
+        "out: tokens are estimated and block keys are approximate."),
+    DIRECTIVE_PATH(struct model_conf, chat_template,
+                   "File with the chat template that the engine was started with "
+                   "(--chat-template); left out: the tokenizer folder's."),
+    DIRECTIVE_WORD(struct model_conf, chat_template_content_format, "auto", recipe_format_names,
+                   "What the engine gives the template as a message's content "
+                   "(--chat-template-content-format)."),
+    DIRECTIVE_TEXT(struct model_conf, default_chat_template_kwargs, NULL,
+                   "JSON object with the engine's --default-chat-template-kwargs."),
+    DIRECTIVE_WORD(struct model_conf, tokenizer_mode, "auto", recipe_mode_names,
+                   "The engine's --tokenizer-mode, or harmony (gpt-oss). Chats of mistral, "
+                   "deepseek_v32 and harmony are approximate: no template renders them. auto looks "
+                   "at the folder."),
+    DIRECTIVE_BOOL(struct model_conf, exclude_tools_when_tool_choice_none, "off",
+                   "The engine was started with --exclude-tools-when-tool-choice-none."),
+    DIRECTIVE_BOOL(struct model_conf, share_prefixes, "on",
+                   "Off keeps the block keys of different tenants apart, so that none is routed by "
+                   "what another one has asked."),
     DIRECTIVE_SUBS(struct model_conf, versions, &version_set, "Weighted versions."),
     DIRECTIVE_SUB(struct model_conf, sticky, &sticky_set, "Session stickiness over versions."),
     DIRECTIVE_BOOL(struct model_conf, inspect, "on",
@@ -258,6 +280,25 @@ static void model_check_versions(struct conf_checker *checker, const struct mode
                       (unsigned long long)sum);
 }
 
+static bool is_json_object(const char *text)
+{
+    struct json_reader r;
+
+    json_open(&r, slice_str(text), NULL);
+    if (!json_enter_object(&r))
+        return false;
+    while (json_next(&r, NULL))
+        json_take(&r, NULL);
+    return !json_close(&r);
+}
+
+static void model_check_tokens(struct conf_checker *checker, const struct model_conf *model)
+{
+    if (model->default_chat_template_kwargs && !is_json_object(model->default_chat_template_kwargs))
+        conf_complain(checker, &model->default_chat_template_kwargs, "`%s` is no JSON object",
+                      model->default_chat_template_kwargs);
+}
+
 static void model_check(struct conf_checker *checker, const void *section)
 {
     const struct model_conf *model = section;
@@ -267,6 +308,7 @@ static void model_check(struct conf_checker *checker, const void *section)
     for (size_t i = 0; i < model->aliases.count; i++)
         model_check_name(checker, model, models, model->aliases.at[i], &model->aliases);
     model_check_versions(checker, model);
+    model_check_tokens(checker, model);
     if (!model->inspect && (!text_names(model->name, "*") || models->count > 1))
         conf_complain(checker, &model->inspect,
                       "`inspect: off` is possible only where \"*\" is the only model");

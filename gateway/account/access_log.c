@@ -89,6 +89,8 @@ void access_entry_init(struct access_entry *entry)
         .cached_tokens = -1,
         .output_tokens = -1,
         .predicted_cached_tokens = -1,
+        .predicted_prompt_tokens = -1,
+        .reused_tokens = -1,
     };
 }
 

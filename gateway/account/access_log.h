@@ -46,6 +46,9 @@ struct access_entry {
     int64_t cached_tokens;
     int64_t output_tokens;
     int64_t predicted_cached_tokens; /* what routing expected */
+    int64_t predicted_prompt_tokens; /* what the gateway counted or estimated before */
+    int64_t reused_tokens;           /* of them: known from an earlier turn */
+    struct slice tokens;             /* "exact", or why they are an estimate */
     uint32_t attempts;
     uint16_t status;      /* what the client got; 0: nothing, left out */
     uint8_t http_version; /* 10, 11 or 20 */

@@ -34,6 +34,11 @@ static const double buckets_seconds[METRIC_BUCKETS] = { 0.001, 0.0025, 0.005, 0.
                                                         0.75,  1,      2,     5,    10,
                                                         30,    60,     120,   300,  600 };
 /* 100 us to 10 s: gaps between tokens, and what the gateway adds. */
+/* Of whole numbers: the first holds those without any. */
+static const double buckets_difference[METRIC_BUCKETS] = {
+    0.5, 1.5, 2.5, 4.5, 8.5, 16.5, 32.5, 64.5, 128.5, 256.5, 1024.5, 4096.5
+};
+
 static const double buckets_fine[METRIC_BUCKETS] = { 0.0001, 0.00025, 0.0005, 0.001, 0.002,
                                                      0.005,  0.0075,  0.01,   0.015, 0.02,
                                                      0.03,   0.04,    0.05,   0.075, 0.1,
@@ -47,8 +52,9 @@ static const double buckets_fine[METRIC_BUCKETS] = { 0.0001, 0.00025, 0.0005, 0.
     {                                                                                              \
         __VA_ARGS__                                                                                \
     }
-#define BUCKETS_SECONDS buckets_seconds
-#define BUCKETS_FINE    buckets_fine
+#define BUCKETS_SECONDS    buckets_seconds
+#define BUCKETS_FINE       buckets_fine
+#define BUCKETS_DIFFERENCE buckets_difference
 
 const struct metric_row metric_rows[METRIC_ID_COUNT] = {
 #define METRIC(id, type_, name_, help_, labels_, buckets_)                                         \

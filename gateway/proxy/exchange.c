@@ -24,12 +24,14 @@ static void exchange_run(struct exchange *x);
 
 /* ---- a worker's exchanges ---- */
 
-struct exchanges *exchanges_new(struct worker *worker)
+struct exchanges *exchanges_new(struct worker *worker, uint64_t prefix_seed)
 {
     struct exchanges *exchanges = xcalloc(1, sizeof(*exchanges));
 
     exchanges->worker = worker;
     exchanges->tally = tally_new(worker->metrics);
+    exchanges->pipeline = pipeline_new();
+    exchanges->prefix_seed = prefix_seed;
     room_init(&exchanges->room, worker);
     list_init(&exchanges->active);
     CHECK(getrandom(&exchanges->random, sizeof(exchanges->random), 0) ==
@@ -43,6 +45,7 @@ void exchanges_free(struct exchanges *exchanges)
         return;
     CHECK(list_is_empty(&exchanges->active));
     room_release(&exchanges->room);
+    pipeline_free(exchanges->pipeline);
     tally_free(exchanges->tally);
     free(exchanges);
 }

@@ -1,9 +1,10 @@
 /*
  * An exchange: one request and its answer, with every try in between.
  *
- *   head -> admit -> body -> prompt -> route -> attempt -> relay -> finish
- *                                        ^         |         |
- *                                        +--retry--+---------+      any step -> reply -> finish
+ *   head -> admit -> body -> prompt -> version -> tokens -> route -> attempt -> relay -> finish
+ *                                                             ^         |         |
+ *                                                             +--retry--+---------+
+ *   any step -> reply -> finish
  *
  * Each step is a function in a file of its own (step_NAME.c) that does what can be done now and
  * returns the next step, or NULL to wait. Callbacks of streams, attempts and timers only wake the
@@ -19,6 +20,7 @@
 #include "gateway/base/log.h"
 #include "gateway/prompt/prompt.h"
 #include "gateway/proxy/exchanges.h"
+#include "gateway/proxy/prediction.h"
 #include "gateway/proxy/room.h"
 #include "gateway/proxy/server.h"
 #include "gateway/proxy/tally.h"
@@ -32,8 +34,8 @@ struct step {
     const struct step *(*run)(struct exchange *x);
 };
 
-extern const struct step step_head, step_admit, step_body, step_prompt, step_route, step_attempt,
-    step_relay, step_reply, step_finish;
+extern const struct step step_head, step_admit, step_body, step_prompt, step_version, step_tokens,
+    step_route, step_attempt, step_relay, step_reply, step_finish;
 
 /* The most endpoints one exchange tries (the bound of the `attempts` directive). */
 #define EXCHANGE_TRIES_MAX 8
@@ -80,10 +82,12 @@ struct exchange {
     bool streams;            /* the client asked for a stream */
     struct slice param;      /* of a refusal: the parameter that is wrong */
     struct slice message;    /* of a refusal: instead of the reason's text */
+    struct buf *own;         /* the gateway's own answer, where a step has made one; NULL */
 
     /* where it goes */
     const struct model *model;
     const struct version *version;
+    struct prediction prediction;
     const struct endpoint *endpoint; /* of the attempt at hand */
     const struct endpoint *tried[EXCHANGE_TRIES_MAX];
     uint32_t tries;
@@ -114,7 +118,10 @@ struct exchanges {
     struct list active;
     struct tally *tally;
     struct room room;
-    uint64_t random; /* state of a generator (splitmix64), not for secrets */
+    struct pipeline *pipeline;
+    uint64_t pipeline_fleet; /* number of the newest fleet it has worked for */
+    uint64_t prefix_seed;    /* of all workers, where the directive is left out */
+    uint64_t random;         /* state of a generator (splitmix64), not for secrets */
 };
 
 /* A request's head is complete. From a conn's on_stream. */

@@ -9,7 +9,8 @@
 
 struct exchanges;
 
-struct exchanges *exchanges_new(struct worker *worker);
+/* prefix_seed: of block keys where the directive is left out; the same for all workers. */
+struct exchanges *exchanges_new(struct worker *worker, uint64_t prefix_seed);
 /* All of them must be over. NULL is fine. */
 void exchanges_free(struct exchanges *exchanges);
 

@@ -33,6 +33,8 @@ static const struct reason *admit(struct exchange *x)
 
     if (!x->dialect)
         return why_nobodys(x);
+    if (x->dialect->answered_here && !x->inspected)
+        return &reason_not_found;
     if (engine_path_is_admin(x->path))
         return &reason_not_found;
     if (request->length != MESSAGE_LENGTH_UNKNOWN && request->length > limits->body)

@@ -1,5 +1,5 @@
 /*
- * Step 6, attempt: the request is sent to the chosen endpoint, until its answer begins or it fails.
+ * Step 8, attempt: the request is sent to the chosen endpoint, until its answer begins or it fails.
  */
 #include "gateway/base/clock.h"
 #include "gateway/base/metric.h"

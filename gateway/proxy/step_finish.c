@@ -1,6 +1,6 @@
 /*
- * Step 9, finish: everything ends here, once: places are given back, the answer is waited for until
- * the client has it, metrics and the access line are written, memory goes.
+ * Step 11, finish: everything ends here, once: places are given back, the answer is waited for
+ * until the client has it, metrics and the access line are written, memory goes.
  */
 #include "gateway/account/access_log.h"
 #include "gateway/base/metric.h"
@@ -67,6 +67,11 @@ static void write_access_line(const struct exchange *x)
     entry.prompt_tokens = tokens(x, ANSWER_USAGE_PROMPT, usage->prompt);
     entry.cached_tokens = tokens(x, ANSWER_USAGE_CACHED, usage->cached);
     entry.output_tokens = tokens(x, ANSWER_USAGE_COMPLETION, usage->completion);
+    if (x->prediction.made) {
+        entry.predicted_prompt_tokens = (int64_t)x->prediction.tokens;
+        entry.reused_tokens = (int64_t)x->prediction.reused;
+        entry.tokens = slice_str(exactness_rows[x->prediction.exactness].name);
+    }
     access_log_write(x->worker->access_log, &entry);
 }
 
@@ -80,12 +85,16 @@ static const struct step *run(struct exchange *x)
         return NULL;
     if (x->reason == &reason_done && x->client->reason != &reason_done)
         x->reason = x->client->reason;
+    prediction_settle(x);
     tally_exchange(exchanges->tally, x, x->worker->now_us);
     if (x->worker->access_log)
         write_access_line(x);
     defer_cancel(&x->wake);
     list_remove(&x->link);
     usage_reader_release(&x->reader);
+    prediction_release(&x->prediction);
+    if (x->own)
+        buf_release(x->own);
     fleet_unref(x->fleet);
     stream_release(x->client); /* x lay in its arena */
     return NULL;

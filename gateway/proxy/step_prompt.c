@@ -46,7 +46,7 @@ static const struct step *run(struct exchange *x)
 
     if (!reason)
         reason = find_model(x);
-    return reason ? exchange_fail(x, reason) : &step_route;
+    return reason ? exchange_fail(x, reason) : &step_version;
 }
 
 const struct step step_prompt = { "prompt", run };

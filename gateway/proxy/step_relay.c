@@ -1,5 +1,5 @@
 /*
- * Step 7, relay: the answer, verbatim and at once, with back-pressure both ways; a reader looks at
+ * Step 9, relay: the answer, verbatim and at once, with back-pressure both ways; a reader looks at
  * a copy.
  *
  * Until the first content event the answer is held, head and role-only events with it, so that

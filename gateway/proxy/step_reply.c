@@ -1,5 +1,6 @@
 /*
- * Step 8, reply: an answer of the gateway's own, an error in the client's dialect most of the time.
+ * Step 10, reply: an answer of the gateway's own, an error in the client's dialect most of the
+ * time.
  */
 #include "gateway/base/clock.h"
 #include "gateway/proxy/exchange.h"
@@ -80,7 +81,10 @@ static const struct step *run(struct exchange *x)
     }
     exchange_leave_endpoint(x, x->reason ? x->reason : &reason_done);
     buf_init(&body, SIZE_MAX);
-    if (!x->reason) {
+    if (!x->reason && x->own) {
+        send_answer(x, 200, "application/json", x->own);
+        x->reason = &reason_done;
+    } else if (!x->reason) {
         const struct reason *reason = own_answer(x->fleet, x->path, &body);
 
         if (!reason)

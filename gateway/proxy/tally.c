@@ -23,6 +23,8 @@ struct tally_row { /* one version and outcome */
 
 struct tally_version {
     struct tally_row rows[OUTCOMES];
+    struct metric_series *prompts[EXACTNESS_COUNT], *predicted, *reported, *difference, *mismatched,
+        *reused;
     struct metric_series *tokens[TOKEN_TYPES], *usage_missing, *attempts_done;
 };
 
@@ -113,6 +115,45 @@ static void tally_tokens(struct tally *tally, struct tally_version *version,
                 (int64_t)counts[i]);
 }
 
+/* Exact predictions beside what the engine said. */
+static void tally_difference(struct tally *tally, struct tally_version *version,
+                             const struct exchange *x)
+{
+    uint64_t predicted = x->prediction.tokens, reported = x->reader.usage.prompt;
+    double apart =
+        predicted > reported ? (double)(predicted - reported) : (double)(reported - predicted);
+
+    metric_series_add(
+        series_of(tally, &version->predicted, METRIC_ID_prompt_tokens_predicted, x, NULL),
+        (int64_t)predicted);
+    metric_series_add(
+        series_of(tally, &version->reported, METRIC_ID_prompt_tokens_reported, x, NULL),
+        (int64_t)reported);
+    metric_series_observe(
+        series_of(tally, &version->difference, METRIC_ID_prompt_token_difference, x, NULL), apart);
+    if (predicted != reported)
+        metric_series_add(
+            series_of(tally, &version->mismatched, METRIC_ID_prompt_tokens_mismatched, x, NULL), 1);
+}
+
+static void tally_prediction(struct tally *tally, struct tally_version *version,
+                             const struct exchange *x)
+{
+    const struct prediction *prediction = &x->prediction;
+    const char *name = exactness_rows[prediction->exactness].name;
+
+    if (!prediction->made)
+        return;
+    metric_series_add(
+        series_of(tally, &version->prompts[prediction->exactness], METRIC_ID_prompts, x, name), 1);
+    if (prediction->reused > 0)
+        metric_series_add(
+            series_of(tally, &version->reused, METRIC_ID_prompt_tokens_reused, x, NULL),
+            (int64_t)prediction->reused);
+    if (prediction->exactness == EXACTNESS_exact && x->reader.usage.known & ANSWER_USAGE_PROMPT)
+        tally_difference(tally, version, x);
+}
+
 static double seconds(uint64_t from_us, uint64_t to_us)
 {
     return (double)(to_us - from_us) / CLOCK_US_PER_S;
@@ -137,6 +178,7 @@ static void tally_routed(struct tally *tally, const struct exchange *x, uint64_t
             series_of(tally, &row->inter_token, METRIC_ID_inter_token_seconds, x, name),
             x->gaps->counts, x->gaps->sum_s);
     tally_tokens(tally, version, x);
+    tally_prediction(tally, version, x);
 }
 
 static struct metric_series *finished_series(struct tally *tally, const struct reason *reason)

@@ -3,6 +3,7 @@ documents name exist."""
 import fnmatch
 import json
 import re
+import shutil
 import subprocess
 import unittest
 
@@ -13,8 +14,10 @@ SAMPLE = ROOT / "conf" / "sluice.yaml"
 
 # What the sample shows although it has no default to show: examples.
 EXAMPLES = {
-    "tenant_header", "listeners[1]", "models.llama-3.1-8b.aliases[0]", "models.llama-3.1-8b.tokenizer",
+    "tenant_header", "tokens", "listeners[1]", "models.llama-3.1-8b.aliases[0]", "models.llama-3.1-8b.tokenizer",
     "models.llama-3.1-8b.versions.stable.model", "models.llama-3.1-8b.versions.stable.tokenizer",
+    "models.llama-3.1-8b.versions.stable.chat_template", "models.llama-3.1-8b.chat_template",
+    "models.llama-3.1-8b.default_chat_template_kwargs",
     "models.llama-3.1-8b.sticky", "models.*", "pools.llama.key_file", "pools.llama.kv_events", "pools.llama.tls",
     "pools.llama.health.path",
 }
@@ -62,6 +65,12 @@ def places(value, place=""):
 
 
 class Documents(Scenario):
+    def setUp(self):
+        """What the sample names as an example must be there: a tokenizer is loaded by `check`."""
+        super().setUp()
+        shutil.copytree(ROOT / "tests" / "engine" / "tokenizer", self.scratch / "tokenizers" / "llama")
+        (self.scratch / "llama.jinja").write_text("{{ messages[0].content }}")
+
     def python(self, program, text):
         """Debian's Python, whose modules the tests may count on, reads a text and prints JSON."""
         done = subprocess.run([PYTHON, "-c", program], input=text, capture_output=True, text=True)

@@ -111,6 +111,9 @@ static struct access_entry full_entry(void)
         .cached_tokens = 0,
         .output_tokens = 77,
         .predicted_cached_tokens = 992,
+        .predicted_prompt_tokens = 1001,
+        .reused_tokens = 900,
+        .tokens = SLICE("exact"),
         .attempts = 2,
         .status = 200,
         .http_version = 20,
@@ -134,7 +137,8 @@ static void a_full_line_says_everything(void **state)
         "\"endpoint\":\"http://10.0.0.11:8000\",\"status\":200,\"reason\":\"done\",\"attempts\":2,"
         "\"stream\":true,\"request_bytes\":1234,\"response_bytes\":18446744073709551615,"
         "\"duration_ms\":1234.567,\"first_token_ms\":0.042,\"prompt_tokens\":1000,"
-        "\"cached_tokens\":0,\"output_tokens\":77,\"predicted_cached_tokens\":992,"
+        "\"cached_tokens\":0,\"output_tokens\":77,\"predicted_prompt_tokens\":1001,\"tokens\":"
+        "\"exact\",\"reused_tokens\":900,\"predicted_cached_tokens\":992,"
         "\"traceparent\":\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\","
         "\"choice\":{\"policy\":\"least_requests\",\"considered\":4,"
         "\"screened\":{\"ready\":1,\"tried\":2}}}\n");
@@ -233,7 +237,7 @@ static void no_words_make_a_line_too_long(void **state)
 
         entry.request_id = entry.client = entry.listener = entry.tenant = entry.method = words;
         entry.path = entry.model = entry.version = entry.pool = entry.endpoint = words;
-        entry.traceparent = words;
+        entry.traceparent = entry.tokens = words;
         entry.duration_us = entry.first_token_us = entry.prompt_tokens = INT64_MAX;
         entry.cached_tokens = entry.output_tokens = entry.predicted_cached_tokens = INT64_MAX;
         entry.request_bytes = UINT64_MAX;
