@@ -31,17 +31,25 @@ struct merge_job {
     uint32_t *ids, *counts;
 };
 
+/* Text number `text`. */
+CORE_FUNCTION struct split_text kernel_text(const struct split_job *job, uint32_t text)
+{
+    uint32_t from = job->offsets[text];
+    struct split_text found = { job->text + from, job->offsets[text + 1] - from, false };
+
+    return found;
+}
+
 /* A thread a text. */
 CORE_FUNCTION void kernel_walk(const struct split_job *job, uint32_t thread)
 {
-    uint32_t from, len;
+    struct split_text text;
 
     if (thread >= job->texts)
         return;
-    from = job->offsets[thread];
-    len = job->offsets[thread + 1] - from;
-    for (uint32_t at = 0; at < len; at = split_shape_next(&job->shape, job->text + from, at, len))
-        job->walk[from + at] = 1;
+    text = kernel_text(job, thread);
+    for (uint32_t at = 0; at < text.len; at = split_shape_next(&job->shape, &text, at))
+        job->walk[job->offsets[thread] + at] = 1;
 }
 
 CORE_FUNCTION bool kernel_begins_code_point(const struct split_job *job, uint32_t at)
@@ -52,34 +60,36 @@ CORE_FUNCTION bool kernel_begins_code_point(const struct split_job *job, uint32_
 /* A thread a byte. */
 CORE_FUNCTION void kernel_sync(const struct split_job *job, uint32_t thread)
 {
-    uint32_t from, end, before;
+    struct split_text text;
+    uint32_t from, before;
 
     if (thread >= job->bytes || !kernel_begins_code_point(job, thread))
         return;
     from = job->offsets[job->owners[thread]];
-    end = job->offsets[job->owners[thread] + 1];
+    text = kernel_text(job, job->owners[thread]);
     for (before = thread; before > from;)
         if (kernel_begins_code_point(job, --before))
             break;
-    if (thread == from || split_shape_sync(&job->shape, split_char_at(job->text, before, end),
-                                           split_char_at(job->text, thread, end)))
+    if (thread == from || split_shape_sync(&job->shape, split_char_at(&text, before - from),
+                                           split_char_at(&text, thread - from)))
         job->sync[thread] = 1;
 }
 
 /* A thread a byte, of which those at a sync work. */
 CORE_FUNCTION void kernel_segments(const struct split_job *job, uint32_t thread)
 {
-    uint32_t from, len, at;
+    struct split_text text;
+    uint32_t from, at;
 
     if (thread >= job->bytes || !job->sync[thread])
         return;
     from = job->offsets[job->owners[thread]];
-    len = job->offsets[job->owners[thread] + 1] - from;
+    text = kernel_text(job, job->owners[thread]);
     at = thread - from;
     do {
         job->segments[from + at] = 1;
-        at = split_shape_next(&job->shape, job->text + from, at, len);
-    } while (at < len && !job->sync[from + at]);
+        at = split_shape_next(&job->shape, &text, at);
+    } while (at < text.len && !job->sync[from + at]);
 }
 
 /* A thread a piece; `scratch` is room for 2 * MERGE_SHORT. */

@@ -21,9 +21,11 @@ static const struct {
 #define SPLIT_SHAPE(name, letters, digits, contraction, lines, slash, pattern)                     \
     { pattern, { letters, digits, contraction, lines, slash } },
 #define SPLIT_MATCH(name, match, pattern)
+#define SPLIT_CHAIN(name, ...)
 #include "gateway/token/splits.def"
 #undef SPLIT_SHAPE
 #undef SPLIT_MATCH
+#undef SPLIT_CHAIN
 };
 
 /* A file of cases.py: arrays one behind the other, in this order, behind their lengths. */
