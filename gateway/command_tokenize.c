@@ -6,6 +6,7 @@
 
 #include "gateway/base/utf8.h"
 #include "gateway/prompt/json.h"
+#include "gateway/token/split_kernel.h"
 #include "gateway/token/tokenizer.h"
 
 #include <stdio.h>
@@ -38,6 +39,21 @@ static bool read_options(char **arguments, struct options *options)
             return false;
     }
     return options->folder;
+}
+
+/* $SLUICE_SIMD names a kernel (split_kernel.h) in place of the processor's best one, to compare. */
+static bool choose_kernel(void)
+{
+    const char *name = getenv("SLUICE_SIMD");
+
+    for (const struct split_kernel *kernel = split_kernels(); name && kernel->name; kernel++)
+        if (strcmp(kernel->name, name) == 0) {
+            split_use(kernel);
+            return true;
+        }
+    if (name)
+        fprintf(stderr, "SLUICE_SIMD: this processor has no kernel \"%s\"\n", name);
+    return !name;
 }
 
 static struct tokenizer *load(const char *folder)
@@ -217,6 +233,8 @@ int command_tokenize(char **arguments)
         fprintf(stderr, "usage: sluice tokenize --tokenizer DIR [--special] [--bench FILE]\n");
         return 2;
     }
+    if (!choose_kernel())
+        return 1;
     tokenizer = load(options.folder);
     if (!tokenizer)
         return 1;
