@@ -1,0 +1,410 @@
+/*
+ * The index thread over real sockets: what publishers say is in the index, what was missed is asked
+ * for again, and an engine that restarted begins empty.
+ */
+#include "routing/kv_events.h"
+
+#include "gateway/base/clock.h"
+#include "tests/engine/kv_batch.c" /* the engine is a program, not a library */
+
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <zmq.h>
+
+#include <cmocka.h>
+
+#define PAGE    16
+#define BLOCKS  8
+#define MANY    1100
+#define WAIT_US (20 * CLOCK_US_PER_S)
+
+/* A publisher as engines have them: PUB, and ROUTER for replays. */
+struct publisher {
+    void *zmq, *pub, *router;
+    char url[64], replay_url[64];
+    struct kv_batches batches;
+    bool with_topic; /* in replays, as newer ones do */
+};
+
+static const struct blocks_scope scope = { .prefix_seed = 3, .model = SLICE_INIT("m") };
+
+static void *bound(void *zmq, int type, char *ret_url, size_t size)
+{
+    void *socket = zmq_socket(zmq, type);
+    int linger = 0;
+
+    zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof(linger));
+    assert_int_equal(zmq_bind(socket, "tcp://127.0.0.1:*"), 0);
+    assert_int_equal(zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, ret_url, &size), 0);
+    return socket;
+}
+
+static void publisher_init(struct publisher *publisher, void *zmq)
+{
+    memset(publisher, 0, sizeof(*publisher));
+    publisher->zmq = zmq;
+    publisher->pub = bound(zmq, ZMQ_PUB, publisher->url, sizeof(publisher->url));
+    publisher->router =
+        bound(zmq, ZMQ_ROUTER, publisher->replay_url, sizeof(publisher->replay_url));
+    kv_batches_init(&publisher->batches, 0, PAGE, 64);
+}
+
+static void publisher_release(struct publisher *publisher)
+{
+    zmq_close(publisher->pub);
+    zmq_close(publisher->router);
+    kv_batches_release(&publisher->batches);
+}
+
+static void send_batch(void *socket, uint64_t number, struct slice payload)
+{
+    char bytes[8];
+
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (char)(number >> 8 * (7 - i));
+    zmq_send(socket, bytes, 8, ZMQ_SNDMORE);
+    zmq_send(socket, payload.at ? payload.at : "", payload.len, 0);
+}
+
+static void publish(struct publisher *publisher, const char *topic, const struct kv_batch *batch)
+{
+    zmq_send(publisher->pub, topic, strlen(topic), ZMQ_SNDMORE);
+    send_batch(publisher->pub, batch->number, buf_join((struct buf *)&batch->payload));
+}
+
+static void answer(struct publisher *publisher, const char *peer, size_t peer_len, uint64_t number,
+                   struct slice payload)
+{
+    zmq_send(publisher->router, peer, peer_len, ZMQ_SNDMORE);
+    zmq_send(publisher->router, "", 0, ZMQ_SNDMORE);
+    if (publisher->with_topic)
+        zmq_send(publisher->router, "kv", payload.len ? 2 : 0, ZMQ_SNDMORE);
+    send_batch(publisher->router, number, payload);
+}
+
+/* Answers a replay that was asked for. */
+static void serve_replay(struct publisher *publisher)
+{
+    char peer[256], number[8];
+    uint64_t from = 0;
+    int peer_len = zmq_recv(publisher->router, peer, sizeof(peer), ZMQ_DONTWAIT);
+
+    if (peer_len < 0)
+        return;
+    assert_int_equal(zmq_recv(publisher->router, number, sizeof(number), 0), 0);
+    assert_int_equal(zmq_recv(publisher->router, number, sizeof(number), 0), 8);
+    for (int i = 0; i < 8; i++)
+        from = from << 8 | (uint8_t)number[i];
+    for (; from < publisher->batches.next; from++)
+        answer(publisher, peer, (size_t)peer_len, from,
+               buf_join((struct buf *)&kv_batches_kept(&publisher->batches, from)->payload));
+    answer(publisher, peer, (size_t)peer_len, UINT64_MAX, (struct slice){ NULL, 0 });
+}
+
+/* A prompt of eight blocks whose tokens are all `token`, stored or removed. */
+static void store_prompt(struct publisher *publisher, uint32_t token)
+{
+    struct cache_listener *listener = &publisher->batches.listener;
+    uint32_t tokens[PAGE];
+
+    for (size_t i = 0; i < PAGE; i++)
+        tokens[i] = token;
+    for (uint64_t b = 0; b < BLOCKS; b++)
+        listener->stored(listener, b ? token * 100 + b - 1 : 0, token * 100 + b, tokens);
+}
+
+struct rig {
+    void *zmq;
+    struct prefix_index *index;
+    struct kv_events *events;
+    struct publisher publisher;
+    struct kv_feed *feed;
+};
+
+static struct kv_feed *open_feed(struct rig *rig, struct publisher *publisher, bool replays,
+                                 const char *topic)
+{
+    return kv_feed_open(rig->events, &(struct kv_feed_conf){
+                                         .name = "e1",
+                                         .events = publisher->url,
+                                         .replay = replays ? publisher->replay_url : NULL,
+                                         .topic = topic,
+                                         .block = PAGE,
+                                         .prefix_seed = scope.prefix_seed,
+                                         .model = scope.model,
+                                     });
+}
+
+static void rig_init(struct rig *rig)
+{
+    rig->zmq = zmq_ctx_new();
+    zmq_ctx_set(rig->zmq, ZMQ_MAX_SOCKETS, 2 * MANY + 16);
+    rig->index = prefix_index_new(16 << 20);
+    rig->events = kv_events_new(rig->index);
+    publisher_init(&rig->publisher, rig->zmq);
+}
+
+static void rig_release(struct rig *rig)
+{
+    kv_events_free(rig->events);
+    prefix_index_free(rig->index);
+    publisher_release(&rig->publisher);
+    zmq_ctx_term(rig->zmq);
+}
+
+/* How much of the prompt of `token` the feed's endpoint holds. */
+static uint32_t held(struct rig *rig, const struct kv_feed *feed, uint32_t token)
+{
+    uint32_t column = kv_feed_column(feed);
+    uint32_t tokens[PAGE * BLOCKS];
+    uint64_t keys[BLOCKS];
+    struct prefix_match match;
+
+    for (size_t i = 0; i < ARRAY_LEN(tokens); i++)
+        tokens[i] = token;
+    blocks_hash(blocks_seed(&scope), tokens, ARRAY_LEN(tokens), PAGE, keys);
+    prefix_index_match(rig->index, keys, BLOCKS, &column, 1, &match);
+    return match.blocks;
+}
+
+/* Until it is so, or too late. Replays are served meanwhile. */
+static void wait_held(struct rig *rig, uint32_t token, uint32_t blocks)
+{
+    uint64_t until_us = clock_now_us() + WAIT_US;
+
+    while (held(rig, rig->feed, token) != blocks) {
+        if (clock_now_us() > until_us)
+            fail_msg("prompt %u: %u blocks are held, not %u", token, held(rig, rig->feed, token),
+                     blocks);
+        serve_replay(&rig->publisher);
+        poll(NULL, 0, 1);
+    }
+}
+
+/* Heartbeats until the first is heard: a PUB forgets what it says before anybody listens. */
+static void wait_heard(const struct kv_feed *feed, struct publisher *publisher, const char *topic)
+{
+    uint64_t until_us = clock_now_us() + WAIT_US;
+
+    while (kv_feed_count(feed, KV_FEED_BATCHES) == 0) {
+        assert_true(clock_now_us() < until_us);
+        publish(publisher, topic, kv_batches_flush(&publisher->batches));
+        serve_replay(publisher);
+        poll(NULL, 0, 1);
+    }
+}
+
+static void what_is_published_is_held(void **state)
+{
+    (void)state;
+    for (enum kv_batch_form form = 0; form < KV_BATCH_FORMS; form++) {
+        struct rig rig;
+
+        rig_init(&rig);
+        rig.publisher.batches.form = form;
+        rig.feed = open_feed(&rig, &rig.publisher, /* replays= */ false, NULL);
+        wait_heard(rig.feed, &rig.publisher, "kv@e1@m");
+        store_prompt(&rig.publisher, 7);
+        publish(&rig.publisher, "kv@e1@m", kv_batches_flush(&rig.publisher.batches));
+        wait_held(&rig, 7, BLOCKS);
+        assert_int_equal(kv_feed_page_tokens(rig.feed), PAGE);
+        assert_true(kv_feed_is_connected(rig.feed));
+        rig.publisher.batches.listener.removed(&rig.publisher.batches.listener, 703);
+        publish(&rig.publisher, "kv@e1@m", kv_batches_flush(&rig.publisher.batches));
+        wait_held(&rig, 7, 3);
+        rig_release(&rig);
+    }
+}
+
+static void what_was_said_before_the_connection_is_replayed(void **state)
+{
+    (void)state;
+    for (int with_topic = 0; with_topic < 2; with_topic++) { /* old and new publishers */
+        struct rig rig;
+
+        rig_init(&rig);
+        rig.publisher.with_topic = with_topic;
+        store_prompt(&rig.publisher, 7);
+        kv_batches_flush(&rig.publisher.batches);
+        rig.feed = open_feed(&rig, &rig.publisher, /* replays= */ true, NULL);
+        wait_held(&rig, 7, BLOCKS);
+        rig_release(&rig);
+    }
+}
+
+static void a_gap_is_replayed(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig);
+    rig.publisher.with_topic = true;
+    rig.feed = open_feed(&rig, &rig.publisher, /* replays= */ true, NULL);
+    wait_heard(rig.feed, &rig.publisher, "");
+    store_prompt(&rig.publisher, 7);
+    kv_batches_flush(&rig.publisher.batches); /* lost */
+    store_prompt(&rig.publisher, 8);
+    publish(&rig.publisher, "", kv_batches_flush(&rig.publisher.batches));
+    wait_held(&rig, 8, BLOCKS);
+    assert_int_equal(held(&rig, rig.feed, 7), BLOCKS);
+    assert_int_equal(kv_feed_count(rig.feed, KV_FEED_HOLES), 0);
+    rig_release(&rig);
+}
+
+static void an_engine_that_restarts_begins_empty(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig);
+    rig.feed = open_feed(&rig, &rig.publisher, /* replays= */ true, NULL);
+    store_prompt(&rig.publisher, 7);
+    wait_heard(rig.feed, &rig.publisher, "");
+    wait_held(&rig, 7, BLOCKS);
+    kv_batches_restart(&rig.publisher.batches);
+    store_prompt(&rig.publisher, 8);
+    publish(&rig.publisher, "", kv_batches_flush(&rig.publisher.batches));
+    wait_held(&rig, 8, BLOCKS);
+    assert_int_equal(held(&rig, rig.feed, 7), 0);
+    rig_release(&rig);
+}
+
+static void other_topics_are_not_heard(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig);
+    rig.feed = open_feed(&rig, &rig.publisher, /* replays= */ false, "kv@");
+    wait_heard(rig.feed, &rig.publisher, "kv@e1");
+    store_prompt(&rig.publisher, 7);
+    publish(&rig.publisher, "log@", kv_batches_flush(&rig.publisher.batches));
+    rig.publisher.batches.next--; /* its number comes again */
+    store_prompt(&rig.publisher, 8);
+    publish(&rig.publisher, "kv@e1", kv_batches_flush(&rig.publisher.batches));
+    wait_held(&rig, 8, BLOCKS);
+    assert_int_equal(held(&rig, rig.feed, 7), 0);
+    rig_release(&rig);
+}
+
+static void messages_that_are_no_batches_are_counted_and_passed_over(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig);
+    rig.feed = open_feed(&rig, &rig.publisher, /* replays= */ false, NULL);
+    wait_heard(rig.feed, &rig.publisher, "");
+    zmq_send(rig.publisher.pub, "one frame", 9, 0);
+    for (int i = 0; i < 9; i++)
+        zmq_send(rig.publisher.pub, "many", 4, i < 8 ? ZMQ_SNDMORE : 0);
+    zmq_send(rig.publisher.pub, "", 0, ZMQ_SNDMORE);
+    zmq_send(rig.publisher.pub, "short", 5, ZMQ_SNDMORE);
+    zmq_send(rig.publisher.pub, "", 0, 0);
+    store_prompt(&rig.publisher, 8);
+    publish(&rig.publisher, "", kv_batches_flush(&rig.publisher.batches));
+    wait_held(&rig, 8, BLOCKS);
+    assert_int_equal(kv_feed_count(rig.feed, KV_FEED_MALFORMED), 3);
+    rig_release(&rig);
+}
+
+static void workers_speculation_reaches_the_index(void **state)
+{
+    uint64_t key = 5, until_us = clock_now_us() + WAIT_US;
+    struct rig rig;
+    bool speculative = false;
+    uint32_t column;
+
+    (void)state;
+    rig_init(&rig);
+    rig.feed = open_feed(&rig, &rig.publisher, /* replays= */ false, NULL);
+    while ((column = kv_feed_column(rig.feed)) == PREFIX_COLUMN_NONE)
+        poll(NULL, 0, 1);
+    kv_events_speculate(rig.events, until_us, column, &key, 1);
+    while (!speculative) {
+        assert_true(clock_now_us() < until_us);
+        prefix_index_tiers(rig.index, key, column, &speculative);
+    }
+    rig_release(&rig);
+}
+
+/* Feeds come and go while the thread is busy with them. */
+static void feeds_may_be_closed_at_any_time(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig);
+    rig.feed = open_feed(&rig, &rig.publisher, /* replays= */ true, NULL);
+    for (int i = 0; i < 50; i++) {
+        struct kv_feed *other = open_feed(&rig, &rig.publisher, i % 2, NULL);
+
+        store_prompt(&rig.publisher, (uint32_t)i);
+        publish(&rig.publisher, "", kv_batches_flush(&rig.publisher.batches));
+        kv_feed_close(other);
+    }
+    wait_held(&rig, 49, BLOCKS);
+    rig_release(&rig);
+}
+
+static void elevenhundred_publishers_are_heard_at_once(void **state)
+{
+    struct rlimit files;
+    struct rig rig;
+    struct publisher *many;
+    struct kv_feed **feeds;
+
+    (void)state;
+    getrlimit(RLIMIT_NOFILE, &files);
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur < 16 * MANY) {
+        print_message("SKIP: %llu open files are too few\n", (unsigned long long)files.rlim_cur);
+        return;
+    }
+    rig_init(&rig);
+    many = calloc(MANY, sizeof(*many));
+    feeds = calloc(MANY, sizeof(*feeds));
+    for (size_t i = 0; i < MANY; i++) {
+        publisher_init(&many[i], rig.zmq);
+        feeds[i] = open_feed(&rig, &many[i], /* replays= */ false, NULL);
+    }
+    for (size_t i = 0; i < MANY; i++)
+        wait_heard(feeds[i], &many[i], "");
+    for (size_t i = 0; i < MANY; i++) {
+        store_prompt(&many[i], (uint32_t)i);
+        publish(&many[i], "", kv_batches_flush(&many[i].batches));
+    }
+    for (uint32_t i = 0; i < MANY; i++) {
+        rig.feed = feeds[i];
+        wait_held(&rig, i, BLOCKS);
+    }
+    kv_events_free(rig.events);
+    for (size_t i = 0; i < MANY; i++)
+        publisher_release(&many[i]);
+    prefix_index_free(rig.index);
+    publisher_release(&rig.publisher);
+    zmq_ctx_term(rig.zmq);
+    free(many);
+    free(feeds);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_published_is_held),
+        cmocka_unit_test(what_was_said_before_the_connection_is_replayed),
+        cmocka_unit_test(a_gap_is_replayed),
+        cmocka_unit_test(an_engine_that_restarts_begins_empty),
+        cmocka_unit_test(other_topics_are_not_heard),
+        cmocka_unit_test(messages_that_are_no_batches_are_counted_and_passed_over),
+        cmocka_unit_test(workers_speculation_reaches_the_index),
+        cmocka_unit_test(feeds_may_be_closed_at_any_time),
+        cmocka_unit_test(elevenhundred_publishers_are_heard_at_once),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
