@@ -7,6 +7,7 @@
 #include "gateway/base/utf8.h"
 #include "gateway/token/merge.h"
 #include "gateway/token/pieces.h"
+#include "gateway/token/text.h"
 #include "gateway/token/words.h"
 
 #include <stdlib.h>
@@ -22,8 +23,7 @@ struct bpe {
     uint32_t byte_ids[256];
     bool byte_level, fuse_unk;
     uint32_t unk_id;
-    char *end_of_word;
-    size_t end_of_word_len;
+    struct text prefix, end_of_word; /* empty: none */
     const struct split_type *split;
     uint64_t seed[2];
 };
@@ -32,7 +32,7 @@ struct bpe_cache {
     struct pieces pieces;
     struct merge_scratch scratch;
     struct ids symbols;
-    char *last; /* the last symbol's bytes with the end of word behind them */
+    struct text symbol; /* a character with prefix and end of word around it */
 };
 
 /* ---- what a piece begins as ---- */
@@ -85,7 +85,7 @@ static bool add_bytes(struct symbols *to, struct slice bytes)
     return true;
 }
 
-/* One character of the reference: a byte, or a code point, with what ends a word behind it. */
+/* One character of the reference: a byte, or a code point, with what is put around it. */
 static void add_character(struct symbols *to, struct slice bytes)
 {
     uint32_t id = token_id(to->bpe, bytes);
@@ -96,11 +96,16 @@ static void add_character(struct symbols *to, struct slice bytes)
         add_unknown(to);
 }
 
-static void add_last(struct symbols *to, struct bpe_cache *cache, struct slice character)
+static void add_affixed(struct symbols *to, struct bpe_cache *cache, struct slice character,
+                        bool first, bool last)
 {
-    memcpy(cache->last, character.at, character.len);
-    memcpy(cache->last + character.len, to->bpe->end_of_word, to->bpe->end_of_word_len);
-    add_character(to, slice_of(cache->last, character.len + to->bpe->end_of_word_len));
+    text_clear(&cache->symbol);
+    if (!first)
+        text_add(&cache->symbol, text_slice(&to->bpe->prefix));
+    text_add(&cache->symbol, character);
+    if (last)
+        text_add(&cache->symbol, text_slice(&to->bpe->end_of_word));
+    add_character(to, text_slice(&cache->symbol));
 }
 
 static void add_byte(struct symbols *to, uint8_t byte)
@@ -124,13 +129,15 @@ static size_t character_bytes(const struct bpe *bpe, struct slice rest)
 static void fill_symbols(const struct bpe *bpe, struct bpe_cache *cache, struct slice piece)
 {
     struct symbols to = { bpe, &cache->symbols, false };
+    bool first = true, last;
     size_t bytes;
 
     cache->symbols.count = 0;
-    for (; piece.len > 0; piece = slice_skip(piece, bytes)) {
+    for (; piece.len > 0; piece = slice_skip(piece, bytes), first = false) {
         bytes = character_bytes(bpe, piece);
-        if (bytes == piece.len && bpe->end_of_word_len > 0)
-            add_last(&to, cache, piece);
+        last = bytes == piece.len;
+        if ((!first && bpe->prefix.len > 0) || (last && bpe->end_of_word.len > 0))
+            add_affixed(&to, cache, slice_head(piece, bytes), first, last);
         else if (bpe->byte_level)
             add_byte(&to, (uint8_t)piece.at[0]);
         else
@@ -149,6 +156,24 @@ static void merge_piece(const struct bpe *bpe, struct bpe_cache *cache, struct s
 
 /* ---- building ---- */
 
+/* Whether it is one character, with prefix and end of word around it or without. */
+static bool is_initial(const struct bpe *bpe, struct slice bytes)
+{
+    struct slice prefix = text_slice(&bpe->prefix), end = text_slice(&bpe->end_of_word);
+
+    for (unsigned without = 0; without < 4; without++) {
+        struct slice rest = bytes;
+
+        if (without & 1 && slice_starts(rest, prefix))
+            rest = slice_skip(rest, prefix.len);
+        if (without & 2 && slice_ends(rest, end))
+            rest.len -= end.len;
+        if (rest.len > 0 && character_bytes(bpe, rest) == rest.len)
+            return true;
+    }
+    return false;
+}
+
 static void note_initial_symbols(struct bpe *bpe, const struct bpe_spec *spec)
 {
     for (int byte = 0; byte < 256; byte++)
@@ -156,14 +181,9 @@ static void note_initial_symbols(struct bpe *bpe, const struct bpe_spec *spec)
             merge_note_initial(&bpe->merge, bpe->byte_ids[byte]);
     if (bpe->unk_id != BPE_NO_ID)
         merge_note_initial(&bpe->merge, bpe->unk_id);
-    for (size_t i = 0; i < spec->token_count; i++) {
-        struct slice bytes = spec->tokens[i].bytes;
-
-        if (spec->end_of_word.len > 0 && slice_ends(bytes, spec->end_of_word))
-            bytes.len -= spec->end_of_word.len;
-        if (bytes.len > 0 && character_bytes(bpe, bytes) == bytes.len)
+    for (size_t i = 0; i < spec->token_count; i++)
+        if (is_initial(bpe, spec->tokens[i].bytes))
             merge_note_initial(&bpe->merge, spec->tokens[i].id);
-    }
 }
 
 /* A token that merging its bytes gives is found by looking it up, which is faster; one that it does
@@ -203,8 +223,10 @@ struct bpe *bpe_new(const struct bpe_spec *spec)
     bpe->fuse_unk = spec->fuse_unk;
     bpe->unk_id = spec->unk_id;
     bpe->split = spec->split;
-    bpe->end_of_word = slice_dup(spec->end_of_word);
-    bpe->end_of_word_len = spec->end_of_word.len;
+    text_init(&bpe->prefix);
+    text_add(&bpe->prefix, spec->prefix);
+    text_init(&bpe->end_of_word);
+    text_add(&bpe->end_of_word, spec->end_of_word);
     words_init(&bpe->words, spec->tokens, spec->token_count, bpe->seed);
     merge_init(&bpe->merge, spec->merges, spec->merge_count, ids_of(spec));
     note_initial_symbols(bpe, spec);
@@ -219,7 +241,8 @@ void bpe_free(struct bpe *bpe)
     merge_release(&bpe->merge);
     words_release(&bpe->words);
     free(bpe->whole);
-    free(bpe->end_of_word);
+    text_release(&bpe->prefix);
+    text_release(&bpe->end_of_word);
     free(bpe);
 }
 
@@ -229,7 +252,8 @@ struct bpe_cache *bpe_cache_new(const struct bpe *bpe, size_t bytes)
 
     pieces_init(&cache->pieces, bytes);
     ids_init(&cache->symbols);
-    cache->last = xmalloc(bpe->end_of_word_len + 4 /* bytes of a code point */);
+    text_init(&cache->symbol);
+    text_reserve(&cache->symbol, bpe->prefix.len + 4 + bpe->end_of_word.len); /* 4: a code point */
     return cache;
 }
 
@@ -240,7 +264,7 @@ void bpe_cache_free(struct bpe_cache *cache)
     pieces_release(&cache->pieces);
     merge_scratch_release(&cache->scratch);
     ids_release(&cache->symbols);
-    free(cache->last);
+    text_release(&cache->symbol);
     free(cache);
 }
 

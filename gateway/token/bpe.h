@@ -38,6 +38,7 @@ struct bpe_spec {
     uint32_t unk_id; /* BPE_NO_ID: none, dropped */
     bool fuse_unk;
     bool ignore_merges;       /* a whole piece that is a token is that token, merges or not */
+    struct slice prefix;      /* before every symbol of a piece but the first; empty: none */
     struct slice end_of_word; /* CLIP's "</w>": appended to the last symbol of a piece; empty */
     const struct split_type *split; /* pre-tokenizer that bpe_encode runs itself; NULL: the text is
                                        one piece */

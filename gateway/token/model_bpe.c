@@ -28,7 +28,6 @@ struct reading {
     struct bpe_merge *merges;
     bool *usable;      /* by entry of the vocabulary: `tokens` has it */
     struct text bytes; /* tokens in bytes */
-    struct slice prefix;
 };
 
 static bool find_entry(const struct reading *reading, const struct node *node, struct slice text,
@@ -71,11 +70,11 @@ static bool read_merge(struct reading *reading, const struct node *node, struct 
     if (!read_pair(node, &left, &right) || !find_entry(reading, node, left, &ret_merge->left) ||
         !find_entry(reading, node, right, &ret_merge->right))
         return false;
-    if (right.len < reading->prefix.len)
+    if (right.len < reading->spec.prefix.len)
         return node_fail(node, "has a second token shorter than continuing_subword_prefix");
     text_clear(joined);
     text_add(joined, left);
-    text_add(joined, slice_skip(right, reading->prefix.len));
+    text_add(joined, slice_skip(right, reading->spec.prefix.len));
     return find_entry(reading, node, text_slice(joined), &ret_merge->result);
 }
 
@@ -171,12 +170,8 @@ static bool read_texts(struct reading *reading, const struct node *node)
     struct node prefix = node_get(node, "continuing_subword_prefix");
     struct node suffix = node_get(node, "end_of_word_suffix");
 
-    if (!node_text_or(&prefix, SLICE(""), &reading->prefix) ||
-        !node_text_or(&suffix, SLICE(""), &reading->spec.end_of_word))
-        return false;
-    if (reading->prefix.len > 0)
-        return node_fail(&prefix, "is not supported");
-    return true;
+    return node_text_or(&prefix, SLICE(""), &reading->spec.prefix) &&
+           node_text_or(&suffix, SLICE(""), &reading->spec.end_of_word);
 }
 
 /* Chance would make ids differ from one encoding to the next. */
@@ -218,7 +213,7 @@ static bool read_unk(struct reading *reading, const struct node *node, bool need
 
 /*
  * Whether pieces can be bytes. Not where a byte is missing and something is put in its place that
- * depends on its letter or on its neighbours: then pieces stay letters.
+ * depends on its letter or on its neighbours, nor with a prefix: then pieces stay letters.
  */
 static bool choose_bytes(struct reading *reading, const struct node *node, bool falls_back,
                          struct pretokenizer *pretokenizer, bool letters)
@@ -226,7 +221,7 @@ static bool choose_bytes(struct reading *reading, const struct node *node, bool 
     struct node unk = node_get(node, "unk_token");
     size_t found = find_letters(reading->model, reading->spec.byte_ids);
 
-    return (found == 256 || (!unk.value && !falls_back)) &&
+    return reading->spec.prefix.len == 0 && (found == 256 || (!unk.value && !falls_back)) &&
            pretokenizer_take_bytes(pretokenizer, letters);
 }
 
@@ -297,8 +292,9 @@ static void choose_cuts(struct reading *reading)
     struct model *model = reading->model;
     uint32_t id;
 
-    if (model->direct || reading->spec.byte_level || reading->spec.end_of_word.len > 0 ||
-        !drops_nothing(&reading->spec) || !vocab_find(&model->vocab, SLICE(MARK), &id))
+    if (model->direct || reading->spec.byte_level || reading->spec.prefix.len > 0 ||
+        reading->spec.end_of_word.len > 0 || !drops_nothing(&reading->spec) ||
+        !vocab_find(&model->vocab, SLICE(MARK), &id))
         return;
     find_crossings(reading);
     model->cut_at_marks = model->crossing_count <= CROSSINGS_MAX;

@@ -3,28 +3,10 @@
  */
 #include "gateway/token/tokenizer.h"
 
+#include "tests/unit/tokenizer_rig.h"
 #include "tests/unit/tokenizer_samples.h"
 
-#include <stdarg.h>
-#include <setjmp.h>
 #include <stdlib.h>
-
-#include <cmocka.h>
-
-#define IDS_MAX 24
-
-static void compare(const char *text, const struct ids *ids, const int64_t *wanted)
-{
-    size_t count = 0;
-
-    while (wanted[count] >= 0)
-        count++;
-    for (size_t i = 0; i < ids->count && i < count; i++)
-        if (ids->at[i] != wanted[i])
-            fail_msg("%s: id %zu is %u, wanted %lld", text, i, ids->at[i], (long long)wanted[i]);
-    if (ids->count != count)
-        fail_msg("%s: %zu ids, wanted %zu", text, ids->count, count);
-}
 
 static void texts_become_ids(void **state)
 {
@@ -32,7 +14,7 @@ static void texts_become_ids(void **state)
         size_t sample;
         const char *text;
         enum encoder_special special;
-        int64_t ids[IDS_MAX];
+        int64_t ids[RIG_IDS];
     } rows[] = {
         { 0, "", ENCODER_PLAIN, { -1 } },
         { 0, "", ENCODER_PROCESSED, { 2, 1, -1 } },
@@ -68,7 +50,7 @@ static void texts_become_ids(void **state)
 
         ids_init(&ids);
         encoder_encode(encoder, slice_str(rows[i].text), rows[i].special, &ids);
-        compare(rows[i].text, &ids, rows[i].ids);
+        rig_compare(rows[i].text, &ids, rows[i].ids);
         ids_release(&ids);
         encoder_free(encoder);
         tokenizer_unref(tokenizer);
@@ -132,7 +114,7 @@ static void completions_get_what_the_engine_adds(void **state)
 {
     static const struct {
         const char *config;
-        int64_t ids[IDS_MAX];
+        int64_t ids[RIG_IDS];
     } rows[] = {
         /* the post-processor puts 2 in front and 1 behind; "a" is 2, "b" is 3 */
         { CONFIG(""), { 2, 6, 1, -1 } },
@@ -161,7 +143,7 @@ static void completions_get_what_the_engine_adds(void **state)
         assert_true(slice_eq(tokenizer_config(tokenizer), slice_str(rows[i].config)));
         encoder = encoder_new(tokenizer, 0);
         encoder_encode(encoder, SLICE("a"), ENCODER_COMPLETION, &ids);
-        compare(rows[i].config, &ids, rows[i].ids);
+        rig_compare(rows[i].config, &ids, rows[i].ids);
         ids_release(&ids);
         encoder_free(encoder);
         tokenizer_unref(tokenizer);
@@ -187,7 +169,7 @@ static void white_space_is_taken_once(void **state)
     assert_non_null(tokenizer);
     encoder = encoder_new(tokenizer, 0);
     encoder_encode(encoder, SLICE("a    b"), ENCODER_PLAIN, &ids);
-    compare("a    b", &ids, (const int64_t[]){ 0, 1, 0, -1 });
+    rig_compare("a    b", &ids, (const int64_t[]){ 0, 1, 0, -1 });
     ids_release(&ids);
     encoder_free(encoder);
     tokenizer_unref(tokenizer);
