@@ -1,0 +1,129 @@
+/*
+ * The model of a silent engine's cache. See cache_model.h.
+ */
+#include "routing/cache_model.h"
+
+#define MISMATCH     0.8  /* found by expected: less is a mismatch (routing.md, 6.2) */
+#define SHRINK       0.95 /* a prompt that misses; fifteen of them halve it */
+#define RETURN_SHARE 256  /* of what was taken comes back with each prompt that does not */
+#define ROOM_SHARE   8    /* of the capacity is left at least: an empty model learns nothing */
+#define TRUST_SHARE  16   /* of the latest prompt in the running ratio */
+
+void cache_model_init(struct cache_model *model, struct prefix_index *index, uint32_t capacity)
+{
+    *model = (struct cache_model){ .index = index, .trust = 1 };
+    model->column = prefix_index_column_new(index);
+    kv_pages_init(&model->blocks);
+    cache_model_resize(model, capacity);
+}
+
+void cache_model_release(struct cache_model *model)
+{
+    prefix_index_column_retire(model->index, model->column);
+    kv_pages_release(&model->blocks);
+}
+
+/* Neighbours of a block by age: the older one above, the newer one below. */
+static uint32_t older(const struct kv_page *block)
+{
+    return (uint32_t)(block->key >> 32);
+}
+
+static uint32_t newer(const struct kv_page *block)
+{
+    return (uint32_t)block->key;
+}
+
+static void link_blocks(struct cache_model *model, uint32_t old, uint32_t new)
+{
+    struct kv_page *block;
+
+    if (old) {
+        block = kv_pages_at(&model->blocks, old);
+        block->key = (uint64_t)older(block) << 32 | new;
+    } else {
+        model->oldest = new;
+    }
+    if (new) {
+        block = kv_pages_at(&model->blocks, new);
+        block->key = (uint64_t)old << 32 | newer(block);
+    } else {
+        model->newest = old;
+    }
+}
+
+static void unlink_block(struct cache_model *model, const struct kv_page *block)
+{
+    link_blocks(model, older(block), newer(block));
+}
+
+static void make_newest(struct cache_model *model, struct kv_page *block)
+{
+    uint32_t number = kv_page_number(&model->blocks, block);
+
+    block->key = 0;
+    link_blocks(model, model->newest, number);
+    model->newest = number;
+}
+
+static void evict(struct cache_model *model)
+{
+    while (model->blocks.count > model->room) {
+        struct kv_page *block = kv_pages_at(&model->blocks, model->oldest);
+
+        prefix_index_remove(model->index, block->hash, model->column, PREFIX_TIER_GPU);
+        unlink_block(model, block);
+        kv_pages_remove(&model->blocks, block);
+    }
+}
+
+/* From the tail on, so that the beginning is the newest. */
+void cache_model_use(struct cache_model *model, const uint64_t *keys, size_t count)
+{
+    while (count-- > 0) {
+        struct kv_page *block = kv_pages_find(&model->blocks, keys[count]);
+
+        if (block)
+            unlink_block(model, block);
+        else
+            block = kv_pages_add(&model->blocks, keys[count]);
+        if (!block)
+            continue;
+        make_newest(model, block);
+        prefix_index_store(model->index, keys[count], model->column, PREFIX_TIER_GPU);
+    }
+    evict(model);
+}
+
+void cache_model_learn(struct cache_model *model, uint32_t expected, uint32_t found)
+{
+    double ratio;
+    uint32_t least = model->capacity / ROOM_SHARE + 1;
+
+    if (expected == 0)
+        return;
+    ratio = found < expected ? (double)found / expected : 1;
+    model->trust += (ratio - model->trust) / TRUST_SHARE;
+    if (ratio < MISMATCH)
+        model->room = (uint32_t)(model->room * SHRINK);
+    else
+        model->room += (model->capacity - model->room + RETURN_SHARE - 1) / RETURN_SHARE;
+    if (model->room < least)
+        model->room = least < model->capacity ? least : model->capacity;
+    evict(model);
+}
+
+void cache_model_resize(struct cache_model *model, uint32_t capacity)
+{
+    model->capacity = model->room = capacity ? capacity : 1;
+    evict(model);
+}
+
+void cache_model_clear(struct cache_model *model)
+{
+    uint32_t room = model->room;
+
+    model->room = 0;
+    evict(model);
+    model->room = room;
+}
