@@ -7,11 +7,14 @@
 #include "gateway/base/clock.h"
 #include "tests/engine/kv_batch.c" /* the engine is a program, not a library */
 
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #include <cmocka.h>
@@ -197,6 +200,45 @@ static void wait_heard(const struct kv_feed *feed, struct publisher *publisher, 
     }
 }
 
+/* tests/unit/foreign_publisher.py; it ends when its standard input does. */
+struct foreign {
+    pid_t pid;
+    int in;
+    char url[64], replay_url[64];
+};
+
+static bool foreign_start(struct foreign *foreign, const char *form)
+{
+    int in[2], out[2];
+    FILE *said;
+    bool started;
+
+    assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+    foreign->pid = fork();
+    if (foreign->pid == 0) {
+        dup2(in[0], 0);
+        dup2(out[1], 1);
+        execl("/usr/bin/python3", "python3", "tests/unit/foreign_publisher.py", form, (char *)NULL);
+        _exit(77);
+    }
+    close(in[0]);
+    close(out[1]);
+    foreign->in = in[1];
+    said = fdopen(out[0], "r");
+    started = fscanf(said, "tcp%59s tcp%59s", foreign->url + 3, foreign->replay_url + 3) == 2;
+    memcpy(foreign->url, "tcp", 3);
+    memcpy(foreign->replay_url, "tcp", 3);
+    fclose(said);
+    return started;
+}
+
+static void foreign_stop(struct foreign *foreign)
+{
+    close(foreign->in);
+    waitpid(foreign->pid, NULL, 0);
+}
+
 static void what_is_published_is_held(void **state)
 {
     (void)state;
@@ -350,6 +392,35 @@ static void feeds_may_be_closed_at_any_time(void **state)
     rig_release(&rig);
 }
 
+/* Other people's msgpack and ZeroMQ, with events in each engine's own form; the first batch is one
+ * that only a replay brings. */
+static void foreign_publishers_are_understood(void **state)
+{
+    static const char *const forms[] = { "vllm_maps",     "vllm_arrays", "vllm_bytes",
+                                         "sglang_arrays", "sglang_maps", "trtllm" };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
+        struct rig rig;
+        struct foreign foreign;
+
+        if (!foreign_start(&foreign, forms[i])) {
+            foreign_stop(&foreign);
+            print_message("SKIP: python3-zmq or python3-msgpack is not installed\n");
+            return;
+        }
+        rig_init(&rig);
+        memcpy(rig.publisher.url, foreign.url, sizeof(foreign.url));
+        memcpy(rig.publisher.replay_url, foreign.replay_url, sizeof(foreign.replay_url));
+        rig.feed = open_feed(&rig, &rig.publisher, /* replays= */ true, "kv@");
+        wait_held(&rig, 7, BLOCKS);
+        assert_int_equal(kv_feed_count(rig.feed, KV_FEED_MALFORMED), 0);
+        assert_int_equal(kv_feed_count(rig.feed, KV_FEED_UNKNOWN), 0);
+        rig_release(&rig);
+        foreign_stop(&foreign);
+    }
+}
+
 static void elevenhundred_publishers_are_heard_at_once(void **state)
 {
     struct rlimit files;
@@ -403,6 +474,7 @@ int main(void)
         cmocka_unit_test(messages_that_are_no_batches_are_counted_and_passed_over),
         cmocka_unit_test(workers_speculation_reaches_the_index),
         cmocka_unit_test(feeds_may_be_closed_at_any_time),
+        cmocka_unit_test(foreign_publishers_are_understood),
         cmocka_unit_test(elevenhundred_publishers_are_heard_at_once),
     };
 
