@@ -52,7 +52,7 @@ void usage_reader_release(struct usage_reader *reader)
     if (reader->form == USAGE_FORM_SSE)
         sse_release(&reader->sse);
     else if (reader->form == USAGE_FORM_LINES)
-        hold_release(&reader->line);
+        remnant_release(&reader->line);
     else if (reader->form == USAGE_FORM_JSON)
         spare_free(reader->sieve, sizeof(*reader->sieve));
     reader->form = USAGE_FORM_OPAQUE;
@@ -177,9 +177,9 @@ static void end_line(struct usage_reader *reader, struct slice rest, struct usag
 
     if (fits && reader->line.len == 0)
         read_line(reader, rest, step);
-    else if (fits && hold_add(&reader->line, rest, SSE_EVENT_MAX))
-        read_line(reader, hold_bytes(&reader->line), step);
-    hold_release(&reader->line);
+    else if (fits && remnant_add(&reader->line, rest, SSE_EVENT_MAX))
+        read_line(reader, remnant_bytes(&reader->line), step);
+    remnant_release(&reader->line);
     reader->line_oversized = false;
 }
 
@@ -193,8 +193,8 @@ static void feed_lines(struct usage_reader *reader, struct slice bytes, struct u
     }
     if (bytes.len == 0 || reader->line_oversized)
         return;
-    if (!hold_add(&reader->line, bytes, SSE_EVENT_MAX)) {
-        hold_release(&reader->line);
+    if (!remnant_add(&reader->line, bytes, SSE_EVENT_MAX)) {
+        remnant_release(&reader->line);
         reader->line_oversized = true;
     }
 }

@@ -62,8 +62,8 @@ struct usage_reader {
     uint64_t sequence; /* for dialect->stream_error */
     struct answer_usage usage;
     union {
-        struct sse sse;   /* FORM_SSE */
-        struct hold line; /* FORM_LINES: the unfinished one */
+        struct sse sse;      /* FORM_SSE */
+        struct remnant line; /* FORM_LINES: the unfinished one */
         /* FORM_JSON: ours, NULL before the first byte and after the last. */
         struct usage_sieve *sieve;
     };

@@ -11,8 +11,8 @@ void sse_init(struct sse *sse)
 
 void sse_release(struct sse *sse)
 {
-    hold_release(&sse->held);
-    hold_release(&sse->joined);
+    remnant_release(&sse->held);
+    remnant_release(&sse->joined);
 }
 
 /* Position of the first CR or LF from `from` on, or bytes.len. */
@@ -76,12 +76,12 @@ static struct slice cut_line(struct slice *rest)
 static void join_data(struct sse *sse, struct sse_event *event, struct slice value)
 {
     /* limits cannot be met: a join is shorter than its event */
-    bool fits = sse->joined.at || hold_add(&sse->joined, event->data, SIZE_MAX);
+    bool fits = sse->joined.at || remnant_add(&sse->joined, event->data, SIZE_MAX);
 
-    fits = fits && hold_add(&sse->joined, SLICE("\n"), SIZE_MAX) &&
-           hold_add(&sse->joined, value, SIZE_MAX);
+    fits = fits && remnant_add(&sse->joined, SLICE("\n"), SIZE_MAX) &&
+           remnant_add(&sse->joined, value, SIZE_MAX);
     CHECK(fits);
-    event->data = hold_bytes(&sse->joined);
+    event->data = remnant_bytes(&sse->joined);
     event->data_in_raw = false;
 }
 
@@ -143,14 +143,14 @@ static void give(struct sse *sse, struct slice bytes, size_t len, struct sse_eve
     struct slice head = slice_head(bytes, len);
 
     if (sse->oversized || sse->held.len + counted > SSE_EVENT_MAX) {
-        *ret_event = (struct sse_event){ .raw = hold_bytes(&sse->held), .oversized = true };
+        *ret_event = (struct sse_event){ .raw = remnant_bytes(&sse->held), .oversized = true };
     } else if (sse->held.len == 0) {
         describe(sse, head, ret_event);
     } else {
-        bool fits = hold_add(&sse->held, head, SSE_EVENT_MAX + 1);
+        bool fits = remnant_add(&sse->held, head, SSE_EVENT_MAX + 1);
 
         CHECK(fits);
-        describe(sse, hold_bytes(&sse->held), ret_event);
+        describe(sse, remnant_bytes(&sse->held), ret_event);
     }
     finish_event(sse);
 }
@@ -174,7 +174,7 @@ bool sse_next(struct sse *sse, struct slice *bytes, struct sse_event *ret_event)
         return true;
     }
     sse->between = false;
-    if (!sse->oversized && !hold_add(&sse->held, *bytes, SSE_EVENT_MAX)) {
+    if (!sse->oversized && !remnant_add(&sse->held, *bytes, SSE_EVENT_MAX)) {
         sse->oversized = true;
         sse->given = true;
     }
@@ -187,7 +187,7 @@ bool sse_end(struct sse *sse, struct sse_event *ret_event)
     drop_given(sse);
     if (sse->held.len == 0)
         return false;
-    describe(sse, hold_bytes(&sse->held), ret_event);
+    describe(sse, remnant_bytes(&sse->held), ret_event);
     finish_event(sse);
     return true;
 }

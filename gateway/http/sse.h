@@ -15,21 +15,21 @@
 #ifndef SLUICE_HTTP_SSE_H
 #define SLUICE_HTTP_SSE_H
 
-#include "gateway/http/hold.h"
+#include "gateway/http/remnant.h"
 
 /* Far over any event an engine sends (a chunk with 20 logprobs has 4 KB), small enough to hold one
  * a stream. */
 #define SSE_EVENT_MAX 65536
 
 struct sse {
-    struct hold held;   /* the unfinished event's bytes so far */
-    struct hold joined; /* data of the event given last, when it had several data lines */
-    bool begun;         /* the stream's first event is over: no BOM can come */
-    bool line_begun;    /* something stands on the current line */
-    bool after_cr;      /* the last byte was CR: an LF now belongs to it */
-    bool between;       /* nothing of an unfinished event was seen */
-    bool given;         /* held and joined are of the event given last: dropped by the next call */
-    bool oversized;     /* the event at hand is passed over */
+    struct remnant held;   /* the unfinished event's bytes so far */
+    struct remnant joined; /* data of the event given last, when it had several data lines */
+    bool begun;            /* the stream's first event is over: no BOM can come */
+    bool line_begun;       /* something stands on the current line */
+    bool after_cr;         /* the last byte was CR: an LF now belongs to it */
+    bool between;          /* nothing of an unfinished event was seen */
+    bool given;     /* held and joined are of the event given last: dropped by the next call */
+    bool oversized; /* the event at hand is passed over */
 };
 
 struct sse_event {
@@ -76,7 +76,7 @@ static inline bool sse_owes_lf(const struct sse *sse)
  */
 static inline struct slice sse_held(const struct sse *sse)
 {
-    return hold_bytes(&sse->held);
+    return remnant_bytes(&sse->held);
 }
 
 #endif
