@@ -7,23 +7,9 @@
 
 #include <stdlib.h>
 
-/* Qwen3-32B on two H100, tensor parallel; microseconds. */
-#define STEP_BASE_US      12000.0
-#define STEP_PREFILL_US   62.8    /* a prefill token */
-#define STEP_ATTENTION_US 0.00236 /* a prefill token and a token of its context */
-#define STEP_DECODE_US    30.0    /* a decoding sequence */
-#define STEP_READ_US      0.039   /* a token of context that a decode reads */
-
 /* Steps caught up with in one tick; when more are due the model's clock falls behind instead of the
  * loop. */
 #define STEPS_A_TICK 32
-
-double step_work_us(const struct step_work *work)
-{
-    return STEP_BASE_US + STEP_PREFILL_US * (double)work->prefill_tokens +
-           STEP_ATTENTION_US * work->attention + STEP_DECODE_US * (double)work->decodes +
-           STEP_READ_US * (double)work->kv_tokens;
-}
 
 static void on_step_timer(struct timer *timer);
 static void on_step_defer(struct defer *defer);

@@ -21,16 +21,8 @@
 
 #include "gateway/io/worker.h"
 #include "tests/engine/cache.h"
+#include "tests/engine/step.h"
 #include "tests/engine/tokens.h"
-
-/* How long things take, before time_scale. The constants are those of a 32B model on two H100. */
-struct step_work {
-    uint64_t prefill_tokens;
-    double attention; /* sum over prefill chunks of tokens * mean context */
-    uint64_t decodes;
-    uint64_t kv_tokens; /* context that decodes read */
-};
-double step_work_us(const struct step_work *work);
 
 struct scheduler_settings {
     uint32_t step_tokens;   /* budget of a step */

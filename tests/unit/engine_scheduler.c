@@ -5,6 +5,7 @@
  */
 #include "tests/engine/cache.c" /* the engine is a program, not a library */
 #include "tests/engine/scheduler.c"
+#include "tests/engine/step.c"
 #include "tests/engine/tokens.c"
 
 #include <setjmp.h>
