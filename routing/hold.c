@@ -1,0 +1,286 @@
+/*
+ * Classes, the tenants in them, their items.
+ *
+ *     hold -> class (a rank) -> queue (a tenant's part of it) -> items, oldest first
+ *
+ * A tenant's counter says how much service it had. Who comes back after a pause starts where the
+ * least served of those that wait stands: a pause saves nothing up.
+ */
+#include "routing/hold.h"
+
+#include <stdlib.h>
+
+/* Tenants whose counters are kept; past it those of whom nobody waits go, the longest unused first.
+ */
+#define TENANTS_MAX 4096
+
+const struct hold_conf hold_conf_default = {
+    .length = 10000,
+    .tenant_length = 2500,
+    .look = 64,
+    .age = 20,
+    .fair_s = 10,
+};
+
+struct hold_tenant {
+    struct list link; /* of the hold's tenants */
+    uint64_t id;
+    double served_s;
+    uint32_t waiting; /* items */
+};
+
+struct hold_queue {
+    struct list link; /* of its class */
+    struct hold_class *class;
+    struct hold_tenant *tenant;
+    struct list items;
+};
+
+struct hold_class {
+    struct list link; /* of the hold's classes */
+    int rank;
+    struct list queues;    /* whose turn it is to be looked at in front */
+    struct map queues_map; /* the same by tenant */
+    uint32_t queue_count;
+};
+
+static struct slice id_key(const uint64_t *id)
+{
+    return slice_of((const char *)id, sizeof(*id));
+}
+
+void hold_init(struct hold *hold, const struct hold_conf *conf, hold_place_fn *place,
+               hold_release_fn *release, void *user)
+{
+    *hold = (struct hold){ .conf = conf, .place = place, .release = release, .user = user };
+    list_init(&hold->classes);
+    list_init(&hold->tenants);
+    map_init(&hold->tenants_map);
+}
+
+static void tenant_free(struct hold *hold, struct hold_tenant *tenant)
+{
+    map_remove(&hold->tenants_map, id_key(&tenant->id));
+    list_remove(&tenant->link);
+    free(tenant);
+}
+
+void hold_release(struct hold *hold)
+{
+    CHECK(hold->count == 0);
+    LIST_FOREACH_SAFE (at, &hold->tenants)
+        tenant_free(hold, CONTAINER_OF(at, struct hold_tenant, link));
+    map_release(&hold->tenants_map);
+}
+
+/* The counter of the least served of those that wait; where nobody waits, `otherwise`. */
+static double least_served_s(const struct hold *hold, double otherwise)
+{
+    double least = otherwise;
+    bool any = false;
+
+    LIST_FOREACH (at, (struct list *)&hold->tenants) {
+        const struct hold_tenant *tenant = CONTAINER_OF(at, struct hold_tenant, link);
+
+        if (tenant->waiting > 0 && (!any || tenant->served_s < least)) {
+            least = tenant->served_s;
+            any = true;
+        }
+    }
+    return least;
+}
+
+static void forget_idle_tenant(struct hold *hold)
+{
+    LIST_FOREACH (at, &hold->tenants) {
+        struct hold_tenant *tenant = CONTAINER_OF(at, struct hold_tenant, link);
+
+        if (tenant->waiting == 0) {
+            tenant_free(hold, tenant);
+            return;
+        }
+    }
+}
+
+/* Found or made, and the last used from now on. */
+static struct hold_tenant *tenant_of(struct hold *hold, uint64_t id)
+{
+    struct hold_tenant *tenant = map_get(&hold->tenants_map, id_key(&id));
+
+    if (!tenant) {
+        if (hold->tenants_map.count >= TENANTS_MAX)
+            forget_idle_tenant(hold);
+        tenant = xcalloc(1, sizeof(*tenant));
+        tenant->id = id;
+        list_init(&tenant->link);
+        map_put(&hold->tenants_map, id_key(&tenant->id), tenant);
+    }
+    list_remove(&tenant->link);
+    list_push(&hold->tenants, &tenant->link);
+    return tenant;
+}
+
+void hold_charge(struct hold *hold, uint64_t id, double service_s)
+{
+    tenant_of(hold, id)->served_s += service_s;
+}
+
+static struct hold_class *class_of(struct hold *hold, int rank)
+{
+    struct list *before = hold->classes.next;
+    struct hold_class *class;
+
+    while (before != &hold->classes && CONTAINER_OF(before, struct hold_class, link)->rank > rank)
+        before = before->next;
+    if (before != &hold->classes && CONTAINER_OF(before, struct hold_class, link)->rank == rank)
+        return CONTAINER_OF(before, struct hold_class, link);
+    class = xcalloc(1, sizeof(*class));
+    class->rank = rank;
+    list_init(&class->queues);
+    map_init(&class->queues_map);
+    list_insert_before(before, &class->link);
+    return class;
+}
+
+static struct hold_queue *queue_of(struct hold *hold, int rank, struct hold_tenant *tenant)
+{
+    struct hold_class *class = class_of(hold, rank);
+    struct hold_queue *queue = map_get(&class->queues_map, id_key(&tenant->id));
+
+    if (queue)
+        return queue;
+    queue = xcalloc(1, sizeof(*queue));
+    queue->class = class;
+    queue->tenant = tenant;
+    list_init(&queue->items);
+    list_push(&class->queues, &queue->link);
+    map_put(&class->queues_map, id_key(&tenant->id), queue);
+    class->queue_count++;
+    return queue;
+}
+
+/* When nobody is left in it; and its class, when it was the last. */
+static void drop_empty(struct hold_queue *queue)
+{
+    struct hold_class *class = queue->class;
+
+    if (!list_is_empty(&queue->items))
+        return;
+    map_remove(&class->queues_map, id_key(&queue->tenant->id));
+    list_remove(&queue->link);
+    free(queue);
+    if (--class->queue_count > 0)
+        return;
+    map_release(&class->queues_map);
+    list_remove(&class->link);
+    free(class);
+}
+
+bool hold_add(struct hold *hold, struct hold_item *item)
+{
+    struct hold_tenant *tenant;
+
+    if (hold->count >= hold->conf->length)
+        return false;
+    tenant = tenant_of(hold, item->tenant);
+    if (tenant->waiting >= hold->conf->tenant_length)
+        return false;
+    if (tenant->waiting == 0) {
+        double least = least_served_s(hold, tenant->served_s);
+
+        if (tenant->served_s < least)
+            tenant->served_s = least;
+    }
+    tenant->waiting++;
+    hold->count++;
+    item->queue = queue_of(hold, item->rank, tenant);
+    list_push(&item->queue->items, &item->link);
+    return true;
+}
+
+void hold_remove(struct hold *hold, struct hold_item *item)
+{
+    list_remove(&item->link);
+    item->queue->tenant->waiting--;
+    hold->count--;
+    drop_empty(item->queue);
+    item->queue = NULL;
+}
+
+/* The search for the item to let go. */
+struct search {
+    struct hold *hold;
+    uint64_t now_us;
+    double fair_s; /* tenants that had more than this come after those that had less */
+    struct hold_item *best;
+    double best_order_s;
+    bool best_is_ahead;
+};
+
+static double waited_s(const struct search *search, const struct hold_item *item)
+{
+    return search->now_us > item->since_us ? (double)(search->now_us - item->since_us) * 1e-6 : 0;
+}
+
+static void consider(struct search *search, struct hold_item *item)
+{
+    struct hold *hold = search->hold;
+    bool ahead = item->queue->tenant->served_s > search->fair_s;
+    double order_s;
+
+    if (search->best && ahead && !search->best_is_ahead)
+        return;
+    if (!hold->place(hold->user, item, search->now_us >= item->deadline_us, &order_s))
+        return;
+    order_s -= waited_s(search, item) / hold->conf->age;
+    if (search->best && ahead == search->best_is_ahead && order_s >= search->best_order_s)
+        return;
+    search->best = item;
+    search->best_order_s = order_s;
+    search->best_is_ahead = ahead;
+}
+
+/* As many of each tenant as there is time for, at least one. With more tenants than that others
+ * are first next time. */
+static void search_class(struct search *search, struct hold_class *class)
+{
+    uint32_t look = search->hold->conf->look;
+    uint32_t each = look > class->queue_count ? look / class->queue_count : 1;
+    uint32_t queues = look < class->queue_count ? look : class->queue_count;
+
+    while (queues-- > 0) {
+        struct list *first = list_pop(&class->queues);
+        struct list *items = &CONTAINER_OF(first, struct hold_queue, link)->items;
+        uint32_t left = each;
+
+        list_push(&class->queues, first);
+        for (struct list *at = items->next; at != items && left-- > 0; at = at->next)
+            consider(search, CONTAINER_OF(at, struct hold_item, link));
+    }
+}
+
+static struct hold_item *find_next(struct hold *hold, uint64_t now_us)
+{
+    struct search search = {
+        .hold = hold,
+        .now_us = now_us,
+        .fair_s = least_served_s(hold, 0) + hold->conf->fair_s,
+    };
+
+    LIST_FOREACH (at, &hold->classes) {
+        search_class(&search, CONTAINER_OF(at, struct hold_class, link));
+        if (search.best)
+            break;
+    }
+    return search.best;
+}
+
+void hold_turn(struct hold *hold, uint64_t now_us)
+{
+    struct hold_item *item;
+
+    while (hold->count > 0 && (item = find_next(hold, now_us))) {
+        hold_remove(hold, item);
+        hold->release(hold->user, item);
+    }
+}

@@ -1,0 +1,80 @@
+/*
+ * Requests that wait in the gateway, because the endpoint that is best for them has no room.
+ *
+ * A request in an engine's queue has lost: it cannot go elsewhere, and nothing can be put before
+ * it. Here it can. Whenever room may have come, those are let go whose best endpoint has room:
+ * the highest rank first; in it tenants that had no more than others (VTC: Sheng et al., Fairness
+ * in Serving Large Language Models, 2024); of theirs the one with the least seconds to compute,
+ * less a share of the time it has waited. Past its deadline any endpoint with room will do.
+ *
+ * Pure: no socket, no clock. One thread, the pool's home worker. Work a turn is bounded by `look`
+ * items a released one, memory by `length`; a tenant gets no more than `tenant_length`.
+ */
+#ifndef SLUICE_ROUTING_HOLD_H
+#define SLUICE_ROUTING_HOLD_H
+
+#include "gateway/base/list.h"
+#include "gateway/base/map.h"
+
+#include <stdint.h>
+
+struct hold_conf {
+    uint32_t length;        /* items in all */
+    uint32_t tenant_length; /* items of one tenant */
+    uint32_t look;          /* items looked at for one to let go */
+    double age;             /* seconds of waiting that weigh like one second to compute */
+    double fair_s;          /* seconds of service that a tenant may be ahead of the least served */
+};
+
+extern const struct hold_conf hold_conf_default;
+
+/* A tenant's part of a class. */
+struct hold_queue;
+
+/* Embedded in its owner, who fills in the first part. */
+struct hold_item {
+    uint64_t tenant; /* a hash of its name; 0 is a tenant, too */
+    int rank;        /* higher goes first */
+    uint64_t since_us, deadline_us;
+
+    /* the hold's */
+    struct list link; /* of its queue's items, oldest first */
+    struct hold_queue *queue;
+};
+
+/*
+ * Whether the item's best endpoint (with `any`: some endpoint) has room now, and if so how many
+ * seconds it would compute there. May not add or remove items.
+ */
+typedef bool hold_place_fn(void *user, struct hold_item *item, bool any, double *ret_cost_s);
+/* It goes, where place said last for it; it is off the hold. May not add or remove items. */
+typedef void hold_release_fn(void *user, struct hold_item *item);
+
+struct hold {
+    const struct hold_conf *conf;
+    hold_place_fn *place;
+    hold_release_fn *release;
+    void *user;
+    uint32_t count;
+
+    struct list classes;    /* struct hold_class, highest rank first; those with items only */
+    struct list tenants;    /* struct hold_tenant, longest unused first */
+    struct map tenants_map; /* the same by id */
+};
+
+void hold_init(struct hold *hold, const struct hold_conf *conf, hold_place_fn *place,
+               hold_release_fn *release, void *user);
+void hold_release(struct hold *hold); /* nobody may be left */
+
+/* False, and nothing done, when the hold or the tenant's part of it is full. */
+bool hold_add(struct hold *hold, struct hold_item *item) MUST_USE;
+/* It does not wait any more: it was given up. */
+void hold_remove(struct hold *hold, struct hold_item *item);
+
+/* Lets go whoever can: call it when room may have come. */
+void hold_turn(struct hold *hold, uint64_t now_us);
+
+/* A tenant got so much service, whether its request waited or not. */
+void hold_charge(struct hold *hold, uint64_t tenant, double service_s);
+
+#endif

@@ -1,0 +1,164 @@
+/*
+ * The terms, in the order of scorers.def.
+ */
+#include "routing/price.h"
+
+/* Prices this near are equal: a wider band costs hits (1 % is already enough to agree on cold
+ * prompts). */
+#define TIE_FACTOR 1.01
+#define TIE_S      0.0005
+
+/* How much of the first prefill can be done before its first token is out. */
+#define HEAD_DONE_MAX 0.9
+
+struct term {
+    const struct price_conf *conf;
+    const struct price_request *request;
+    const struct price_candidate *at;
+    double uncached, prefill_s, step_s;
+};
+
+static double wait(const struct term *t)
+{
+    const struct load *load = &t->at->load;
+    double head = load->prefills > 0 ? load->queued_s / load->prefills : 0;
+    double done = HEAD_DONE_MAX * load->head_s;
+
+    return load->queued_s - (done < head ? done : head);
+}
+
+static double prefill(const struct term *t)
+{
+    return t->prefill_s;
+}
+
+static double recompute(const struct term *t)
+{
+    return t->prefill_s * t->request->busy;
+}
+
+static double steps(const struct term *t)
+{
+    double before = (t->at->load.queued_tokens + t->uncached) / t->conf->step_tokens;
+
+    return t->step_s * (1 + (double)(int64_t)before);
+}
+
+static double harm(const struct term *t)
+{
+    return t->prefill_s * t->at->load.decodes;
+}
+
+static double decode(const struct term *t)
+{
+    const struct load *load = &t->at->load;
+    const struct pace *pace = t->at->pace;
+    double slowed_by = pace->sequence_s * load->decodes + pace->context_s * load->live_tokens;
+    double slows = pace->sequence_s + pace->context_s * t->request->tokens;
+
+    return t->request->output * (slowed_by + slows * load->decodes);
+}
+
+/* Tokens that its cache would have to hold beyond what it can; not above 0 when it can. */
+static double overflow(const struct price_request *request, const struct load *load)
+{
+    double needed = load->shared * request->tokens + request->output;
+
+    return load->capacity > 0 && load->used > 0 ? load->used + needed - load->capacity : 0;
+}
+
+static double pressure(const struct term *t)
+{
+    double over = overflow(t->request, &t->at->load);
+
+    return over > 0 ? over / t->at->load.capacity : 0;
+}
+
+const char *const scorer_names[SCORER_COUNT] = {
+#define SCORER(id, weight, help) [SCORER_##id] = #id,
+#include "routing/scorers.def"
+#undef SCORER
+};
+
+const double scorer_weights[SCORER_COUNT] = {
+#define SCORER(id, weight, help) [SCORER_##id] = weight,
+#include "routing/scorers.def"
+#undef SCORER
+};
+
+static double (*const scorers[SCORER_COUNT])(const struct term *t) = {
+#define SCORER(id, weight, help) [SCORER_##id] = id,
+#include "routing/scorers.def"
+#undef SCORER
+};
+
+void price_conf_default(struct price_conf *ret_conf)
+{
+    for (size_t i = 0; i < SCORER_COUNT; i++)
+        ret_conf->weights[i] = scorer_weights[i];
+    ret_conf->step_tokens = 8192; /* vLLM's on H100 */
+    ret_conf->room_s = 1;
+    ret_conf->room_waiting = 1;
+}
+
+void price_of(const struct price_conf *conf, const struct price_request *request,
+              const struct price_candidate *at, struct price *ret_price)
+{
+    const struct pace *pace = at->pace;
+    uint32_t uncached = request->tokens > at->cached ? request->tokens - at->cached : 1;
+    struct term t = { conf, request, at, uncached, 0, 0 };
+
+    t.prefill_s = pace_prefill_s(pace, request->tokens, uncached);
+    t.step_s =
+        pace->step_s + pace->sequence_s * at->load.decodes + pace->context_s * at->load.live_tokens;
+    ret_price->prefill_s = t.prefill_s;
+    ret_price->total_s = 0;
+    for (size_t i = 0; i < SCORER_COUNT; i++) {
+        ret_price->terms[i] = conf->weights[i] * scorers[i](&t);
+        ret_price->total_s += ret_price->terms[i];
+    }
+}
+
+bool price_has_room(const struct price_conf *conf, const struct price_request *request,
+                    const struct price_candidate *at)
+{
+    const struct load *load = &at->load;
+    double uncached = (double)request->tokens - at->cached;
+
+    if (load->queued_s > conf->room_s || overflow(request, load) > 0)
+        return false;
+    return load->prefills <= conf->room_waiting ||
+           load->queued_tokens + uncached <= conf->step_tokens;
+}
+
+/* SplitMix64's finalizer (Steele, Lea, Flood, 2014). */
+static uint64_t rendezvous(uint64_t key, uint64_t name)
+{
+    uint64_t h = key ^ name;
+
+    h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9ull;
+    h = (h ^ (h >> 27)) * 0x94d049bb133111ebull;
+    return h ^ (h >> 31);
+}
+
+size_t price_best(const struct price_request *request, const struct price_candidate *candidates,
+                  const struct price *prices, size_t count)
+{
+    size_t best = 0;
+    double limit;
+    uint64_t most = 0;
+
+    for (size_t i = 1; i < count; i++)
+        if (prices[i].total_s < prices[best].total_s)
+            best = i;
+    limit = prices[best].total_s * TIE_FACTOR + TIE_S;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t rank = rendezvous(request->key, candidates[i].name);
+
+        if (prices[i].total_s <= limit && rank >= most) {
+            best = i;
+            most = rank;
+        }
+    }
+    return best;
+}

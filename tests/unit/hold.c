@@ -1,0 +1,227 @@
+/*
+ * Who is let go first: those that wait as rows, room as a number, the order as text.
+ */
+#include "routing/hold.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define ITEMS_MAX 16
+#define NOW_US    100000000ull
+
+struct waiter {
+    struct hold_item item;
+    char name;
+    double cost_s;
+    bool blocked; /* its best endpoint has no room, others do */
+};
+
+struct rig {
+    struct hold hold;
+    struct waiter waiters[ITEMS_MAX];
+    size_t count;
+    int room; /* for so many more */
+    size_t looked;
+    char order[ITEMS_MAX + 1];
+};
+
+static bool place(void *user, struct hold_item *item, bool any, double *ret_cost_s)
+{
+    struct rig *rig = user;
+    const struct waiter *waiter = CONTAINER_OF(item, struct waiter, item);
+
+    rig->looked++;
+    *ret_cost_s = waiter->cost_s;
+    return rig->room > 0 && (any || !waiter->blocked);
+}
+
+static void release(void *user, struct hold_item *item)
+{
+    struct rig *rig = user;
+    const struct waiter *waiter = CONTAINER_OF(item, struct waiter, item);
+    char one[2] = { waiter->name, 0 };
+
+    strcat(rig->order, one);
+    rig->room--;
+    hold_charge(&rig->hold, item->tenant, waiter->cost_s);
+}
+
+/* A waiter: "a:cost_s[,w seconds waited][,t tenant][,r rank][,b]". */
+static bool add(struct rig *rig, const char *text)
+{
+    struct waiter *waiter = &rig->waiters[rig->count++];
+
+    *waiter = (struct waiter){ .name = text[0], .cost_s = atof(text + 2) };
+    waiter->item.since_us = NOW_US;
+    for (const char *at = strchr(text, ','); at; at = strchr(at + 1, ',')) {
+        if (at[1] == 'w')
+            waiter->item.since_us = NOW_US - (uint64_t)(atof(at + 2) * 1e6);
+        else if (at[1] == 't')
+            waiter->item.tenant = (uint64_t)atoi(at + 2);
+        else if (at[1] == 'r')
+            waiter->item.rank = atoi(at + 2);
+        else
+            waiter->blocked = true;
+    }
+    waiter->item.deadline_us = waiter->item.since_us + 50000000;
+    return hold_add(&rig->hold, &waiter->item);
+}
+
+static void rig_init(struct rig *rig, const struct hold_conf *conf)
+{
+    *rig = (struct rig){ .room = ITEMS_MAX };
+    hold_init(&rig->hold, conf, place, release, rig);
+}
+
+static void rig_release(struct rig *rig)
+{
+    for (size_t i = 0; i < rig->count; i++)
+        if (rig->waiters[i].item.queue)
+            hold_remove(&rig->hold, &rig->waiters[i].item);
+    hold_release(&rig->hold);
+}
+
+static const struct hold_conf conf = {
+    .length = 12, .tenant_length = 8, .look = 4, .age = 10, .fair_s = 5
+};
+
+static const struct {
+    const char *why;
+    const char *waiters[ITEMS_MAX];
+    int room;
+    const char *order;
+} rows[] = {
+    { "the least to compute", { "a:3", "b:1", "c:2" }, 9, "bca" },
+    { "no room", { "a:1" }, 0, "" },
+    { "room for one", { "a:3", "b:1" }, 1, "b" },
+    { "ten seconds are worth one", { "a:3,w9", "b:2" }, 1, "b" },
+    { "and a little more is enough", { "a:3,w11", "b:2" }, 1, "a" },
+    { "the oldest of equals", { "a:1", "b:1", "c:1" }, 9, "abc" },
+    { "rank before anything", { "a:1,w40", "b:9,r1", "c:5,r-1" }, 9, "bac" },
+    { "a higher rank without room stops nobody", { "a:1", "b:9,r1,b" }, 9, "a" },
+    { "its best has no room", { "a:1,b", "b:2" }, 9, "b" },
+    { "past the deadline any will do", { "a:1,b,w50", "b:2" }, 9, "ab" },
+    { "a tenant that had more than its part",
+      { "a:1,t1", "b:6,t2", "c:1,t2", "d:2,t1", "e:4,t1", "f:4,t1" },
+      9,
+      "acdebf" },
+    { "only so many are looked at", { "a:5", "b:4", "c:3", "d:2", "e:1" }, 1, "d" },
+    { "of each tenant one at least", { "a:5,t1", "b:1,t1", "c:4,t2", "d:4,t3", "e:3,t4" }, 1, "e" },
+};
+
+static void order_of_release(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct rig rig;
+
+        rig_init(&rig, &conf);
+        for (size_t j = 0; rows[i].waiters[j]; j++)
+            assert_true(add(&rig, rows[i].waiters[j]));
+        rig.room = rows[i].room;
+        hold_turn(&rig.hold, NOW_US);
+        if (strcmp(rig.order, rows[i].order) != 0)
+            fail_msg("%s: %s, not %s", rows[i].why, rig.order, rows[i].order);
+        rig_release(&rig);
+    }
+}
+
+/* One tenant's flood, and one request of another. */
+static void a_flood_hides_nobody(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, &conf);
+    for (char name = 'a'; name < 'i'; name++)
+        assert_true(add(&rig, (char[]){ name, ':', '2', ',', 't', '1', 0 }));
+    assert_true(add(&rig, "z:1,t2"));
+    rig.room = 1;
+    hold_turn(&rig.hold, NOW_US);
+    assert_string_equal(rig.order, "z");
+    rig_release(&rig);
+}
+
+/* Tenant 1 was served for long while tenant 2 was away: that saves tenant 2 nothing up, and does
+ * not make tenant 1 wait for it for ever. */
+static void a_pause_saves_nothing(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, &conf);
+    hold_charge(&rig.hold, 1, 1000);
+    assert_true(add(&rig, "a:1,t1"));
+    assert_true(add(&rig, "b:4,t2"));
+    assert_true(add(&rig, "c:4,t2"));
+    assert_true(add(&rig, "d:4,t2"));
+    hold_turn(&rig.hold, NOW_US);
+    assert_string_equal(rig.order, "abcd");
+    rig_release(&rig);
+}
+
+static void limits_are_kept(void **state)
+{
+    struct rig rig;
+    size_t added = 0;
+
+    (void)state;
+    rig_init(&rig, &conf);
+    for (; added < 8; added++)
+        assert_true(add(&rig, "a:1,t1"));
+    assert_false(add(&rig, "b:1,t1"));
+    for (; added < 12; added++)
+        assert_true(add(&rig, "c:1,t2"));
+    assert_false(add(&rig, "d:1,t3"));
+    rig.room = 1;
+    hold_turn(&rig.hold, NOW_US);
+    rig.room = 0;
+    assert_int_equal(rig.hold.count, 11);
+    assert_true(add(&rig, "e:1,t3"));
+    rig_release(&rig);
+}
+
+/* Counters of tenants that are gone are forgotten, those of tenants that wait never. */
+static void tenants_are_bounded(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, &conf);
+    assert_true(add(&rig, "a:1,t7,b"));
+    for (uint64_t id = 100; id < 100000; id++)
+        hold_charge(&rig.hold, id, 1);
+    assert_true(rig.hold.tenants_map.count <= 4096);
+    assert_non_null(rig.waiters[0].item.queue);
+    rig_release(&rig);
+}
+
+static void work_is_bounded(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, &conf);
+    for (int i = 0; i < 12; i++)
+        assert_true(add(&rig, (char[]){ 'a', ':', '1', ',', 't', (char)('1' + i % 6), 0 }));
+    rig.room = 0;
+    hold_turn(&rig.hold, NOW_US);
+    assert_int_equal(rig.looked, conf.look);
+    rig_release(&rig);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(order_of_release),      cmocka_unit_test(a_flood_hides_nobody),
+        cmocka_unit_test(a_pause_saves_nothing), cmocka_unit_test(limits_are_kept),
+        cmocka_unit_test(tenants_are_bounded),   cmocka_unit_test(work_is_bounded),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
