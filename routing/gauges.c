@@ -1,0 +1,168 @@
+/*
+ * A line is a name, labels in braces, a value, and perhaps a time, which is passed over.
+ */
+#include "routing/gauges.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+/* Longer than any number an engine prints. */
+#define NUMBER_MAX 40
+
+/* More tokens than any cache has: a larger number is a lie. */
+#define CAPACITY_MAX 1e12
+
+struct row {
+    enum engine_id engine;
+    enum gauge gauge;
+    const char *name, *label;
+};
+
+static const struct row rows[] = {
+#define GAUGE(engine, what, name, label) { ENGINE_##engine, GAUGE_##what, name, label },
+#include "routing/gauges.def"
+#undef GAUGE
+};
+
+/* How several series of one name make one number. */
+static const bool is_summed[GAUGE_COUNT] = {
+    [GAUGE_WAITING] = true,
+    [GAUGE_RUNNING] = true,
+    [GAUGE_BLOCKS] = true,
+    [GAUGE_CAPACITY] = true,
+};
+
+struct page {
+    enum engine_id engine;
+    struct gauges *gauges;
+    size_t from[GAUGE_COUNT]; /* the row that a known value is from */
+};
+
+static struct slice cut(struct slice *rest, char end)
+{
+    const char *at = rest->len > 0 ? memchr(rest->at, end, rest->len) : NULL;
+    struct slice part = slice_of(rest->at, at ? (size_t)(at - rest->at) : rest->len);
+
+    *rest = slice_skip(*rest, part.len + 1);
+    return part;
+}
+
+static bool read_number(struct slice text, double *ret_value)
+{
+    char copy[NUMBER_MAX + 1];
+    char *end;
+
+    while (text.len > 0 && text.at[0] == ' ')
+        text = slice_skip(text, 1);
+    if (text.len == 0 || text.len > NUMBER_MAX)
+        return false;
+    memcpy(copy, text.at, text.len);
+    copy[text.len] = 0;
+    *ret_value = strtod(copy, &end);
+    return end != copy && *end == 0 && isfinite(*ret_value) && *ret_value >= 0;
+}
+
+/* Past the text of a label's value, whose quotes and backslashes are escaped; false: it never ends.
+ */
+static bool skip_quoted(struct slice *rest, struct slice *ret_value)
+{
+    size_t n = 0;
+
+    while (n < rest->len && rest->at[n] != '"')
+        n += rest->at[n] == '\\' ? 2 : 1;
+    if (n >= rest->len)
+        return false;
+    *ret_value = slice_of(rest->at, n);
+    *rest = slice_skip(*rest, n + 1);
+    return true;
+}
+
+/* Reads `{a="x",b="y"}` up to its end. ret_value: the label that is asked for, if it is there. */
+static bool read_labels(struct slice *rest, const char *wanted, struct slice *ret_value)
+{
+    *rest = slice_skip(*rest, 1);
+    while (rest->len > 0 && rest->at[0] != '}') {
+        struct slice name = cut(rest, '=');
+        struct slice value;
+
+        if (rest->len == 0 || rest->at[0] != '"')
+            return false;
+        *rest = slice_skip(*rest, 1);
+        if (!skip_quoted(rest, &value))
+            return false;
+        if (wanted && slice_eq(name, slice_str(wanted)))
+            *ret_value = value;
+        if (rest->len > 0 && rest->at[0] == ',')
+            *rest = slice_skip(*rest, 1);
+    }
+    if (rest->len == 0)
+        return false;
+    *rest = slice_skip(*rest, 1);
+    return true;
+}
+
+static void add(struct page *page, size_t row, double value)
+{
+    enum gauge gauge = rows[row].gauge;
+    double *sum = &page->gauges->values[gauge];
+    bool known = gauges_know(page->gauges, gauge);
+
+    if (known && row > page->from[gauge])
+        return;
+    if (!known || row < page->from[gauge])
+        *sum = value;
+    else if (is_summed[gauge])
+        *sum += value;
+    else if (value > *sum)
+        *sum = value;
+    page->gauges->known |= 1u << gauge;
+    page->from[gauge] = row;
+}
+
+/* What follows the name of this row in a line. */
+static void read_series(struct page *page, size_t row, struct slice rest)
+{
+    struct slice label = { NULL, 0 };
+    double value;
+
+    if (rest.len > 0 && rest.at[0] == '{' && !read_labels(&rest, rows[row].label, &label))
+        return;
+    if (rest.len == 0 || rest.at[0] != ' ')
+        return;
+    rest = slice_skip(rest, 1);
+    if (read_number(rows[row].label ? label : cut(&rest, ' '), &value))
+        add(page, row, value);
+}
+
+static void read_line(struct page *page, struct slice line)
+{
+    size_t n = 0;
+    struct slice name;
+
+    if (line.len > 0 && line.at[line.len - 1] == '\r')
+        line.len--;
+    while (n < line.len && line.at[n] != '{' && line.at[n] != ' ')
+        n++;
+    name = slice_of(line.at, n);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (rows[i].engine == page->engine && slice_eq(name, slice_str(rows[i].name)))
+            read_series(page, i, slice_skip(line, n));
+}
+
+void gauges_read(enum engine_id engine, struct slice text, struct gauges *ret_gauges)
+{
+    struct page page = { .engine = engine, .gauges = ret_gauges };
+
+    *ret_gauges = (struct gauges){ .known = 0 };
+    while (text.len > 0)
+        read_line(&page, cut(&text, '\n'));
+}
+
+uint64_t gauges_capacity(const struct gauges *gauges)
+{
+    double tokens = gauges->values[GAUGE_CAPACITY];
+
+    if (!gauges_know(gauges, GAUGE_CAPACITY))
+        tokens = gauges->values[GAUGE_BLOCKS] * gauges->values[GAUGE_BLOCK_TOKENS];
+    return tokens <= CAPACITY_MAX ? (uint64_t)tokens : 0;
+}

@@ -1,0 +1,40 @@
+/*
+ * What an engine's metrics page says of its load: Prometheus text, gauges.def says which series.
+ *
+ * Pages come from outside: whatever is in them, reading one is a single pass without an allocation,
+ * and what cannot be understood is not known. Not known is never zero: an engine that was told to
+ * keep its statistics answers with an empty page. Any thread.
+ */
+#ifndef SLUICE_ROUTING_GAUGES_H
+#define SLUICE_ROUTING_GAUGES_H
+
+#include "routing/engine.h"
+
+enum gauge {
+    GAUGE_WAITING,      /* requests */
+    GAUGE_RUNNING,      /* requests */
+    GAUGE_USAGE,        /* of the cache, 0 to 1 */
+    GAUGE_BLOCK_TOKENS, /* tokens a block */
+    GAUGE_BLOCKS,
+    GAUGE_CAPACITY, /* tokens */
+    GAUGE_COUNT
+};
+
+struct gauges {
+    double values[GAUGE_COUNT];
+    unsigned known; /* bits, 1 << enum gauge */
+};
+
+/* Of data-parallel ranks, which are series of one name, requests and blocks are summed; of the
+ * usage and the size of a block the largest counts. */
+void gauges_read(enum engine_id engine, struct slice page, struct gauges *ret_gauges);
+
+static inline bool gauges_know(const struct gauges *gauges, enum gauge gauge)
+{
+    return gauges->known >> gauge & 1;
+}
+
+/* Tokens that the engine's cache holds; 0: not known. */
+uint64_t gauges_capacity(const struct gauges *gauges);
+
+#endif
