@@ -36,7 +36,6 @@ BORDERS = {
     "hiredis/": ("gateway/io/store.",),
     "libfyaml.h": ("conf/",),
     "llhttp.h": ("gateway/codec/",),
-    "msgpack": ("routing/kv_events.",),
     "nghttp2/": ("gateway/codec/",),
     "openssl/": ("gateway/io/",),
     "pcre2.h": ("gateway/token/",),
