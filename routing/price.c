@@ -11,6 +11,9 @@
 /* How much of the first prefill can be done before its first token is out. */
 #define HEAD_DONE_MAX 0.9
 
+/* What is recomputed evicts others' blocks, in an idle fleet as well: this part of the charge. */
+#define EVICTS 0.5
+
 struct term {
     const struct price_conf *conf;
     const struct price_request *request;
@@ -34,7 +37,7 @@ static double prefill(const struct term *t)
 
 static double recompute(const struct term *t)
 {
-    return t->prefill_s * t->request->busy;
+    return t->prefill_s * (EVICTS + (1 - EVICTS) * t->request->busy);
 }
 
 static double steps(const struct term *t)

@@ -38,7 +38,7 @@ static const struct row rows[] = {
     { "what is not cached", LOAD(.queued_s = 0), 600, SCORER_prefill, 0.4 },
     { "something is always computed", LOAD(.queued_s = 0), 1000, SCORER_prefill, 0.001 },
     { "more cached than asked for", LOAD(.queued_s = 0), 5000, SCORER_prefill, 0.001 },
-    { "half of the fleet is busy", LOAD(.queued_s = 0), 600, SCORER_recompute, 0.2 },
+    { "half of the fleet is busy", LOAD(.queued_s = 0), 600, SCORER_recompute, 0.3 },
     { "one step", LOAD(.queued_s = 0), 0, SCORER_steps, 0.01 },
     { "a step grows with the batch", LOAD(.decodes = 5, .live_tokens = 1000), 0, SCORER_steps,
       0.016 },
