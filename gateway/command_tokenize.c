@@ -70,12 +70,13 @@ static struct tokenizer *load(const char *folder)
     return tokenizer;
 }
 
-static void print_ids(struct slice id, const struct ids *ids)
+/* `exact`: the reference gives the same; where it may not, the line says so. */
+static void print_ids(struct slice id, const struct ids *ids, bool exact)
 {
     printf("{\"id\":%.*s,\"ids\":[", SLICE_ARGS(id));
     for (size_t i = 0; i < ids->count; i++)
         printf(i ? ",%u" : "%u", ids->at[i]);
-    printf("]}\n");
+    puts(exact ? "]}" : "],\"exact\":false}");
 }
 
 /* A line's members; false: it is no object that has both, or its text is no Unicode. */
@@ -109,7 +110,7 @@ static void tokenize_line(struct encoder *encoder, const struct tokenizer *token
     if (read_line(line, &arena, &id, &text)) {
         encoder_encode(encoder, text, special, &ids);
         tokenizer_fit(tokenizer, special, &ids);
-        print_ids(id, &ids);
+        print_ids(id, &ids, encoder_exact(encoder));
     } else {
         printf("{\"id\":%.*s,\"error\":\"needs an id and a text\"}\n", SLICE_ARGS(id));
     }

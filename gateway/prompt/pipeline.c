@@ -202,6 +202,8 @@ static enum exactness encode(struct run *run, struct slice text, enum encoder_sp
     else
         encoder_encode_rest(encoder, text, from, special, &pipeline->ids);
     learn_speed(run->encoder, text.len - from, clock_now_us() - begun_us);
+    if (!encoder_exact(encoder))
+        return EXACTNESS_unsure;
     cuts = encoder_cuts(encoder, &cut_count);
     if (cut_count > 0)
         turns_keep(pipeline->turns, owner, text, &pipeline->ids, known, cuts, cut_count);

@@ -12,6 +12,7 @@ struct encoder {
     struct model_room room;
     struct cut *cuts;
     size_t cut_count, cut_room;
+    bool exact; /* of the last text */
 };
 
 struct encoder *encoder_new(struct tokenizer *tokenizer, size_t cache_bytes)
@@ -87,13 +88,23 @@ static void add_cut(struct encoder *encoder, size_t at, size_t count)
     encoder->cuts[encoder->cut_count++] = (struct cut){ at, count };
 }
 
+/* Any id that there is stands for a part that has none, so that ids stay in bounds of tables. */
+static void take_unencodable(struct encoder *encoder, struct ids *ids, size_t from)
+{
+    for (size_t i = from; i < ids->count; i++)
+        if (ids->at[i] == MODEL_UNENCODABLE) {
+            ids->at[i] = 0;
+            encoder->exact = false;
+        }
+}
+
 static void encode_from(struct encoder *encoder, struct slice text, size_t from, size_t base,
                         struct ids *ids)
 {
     const struct added *added = &encoder->tokenizer->added;
     struct added_walk walk;
     struct added_match match;
-    size_t at = from;
+    size_t at = from, begun = ids->count;
 
     CHECK(text.len < UINT32_MAX); /* places in a text have 32 bits further down */
     encoder->cut_count = 0;
@@ -108,10 +119,13 @@ static void encode_from(struct encoder *encoder, struct slice text, size_t from,
     }
     if (at < text.len)
         encode_raw(encoder, slice_of(text.at + at, text.len - at), at == 0, ids);
+    encoder->exact = !encoder->scratch.gave_up;
     if (encoder->scratch.gave_up)
         log_warn(NULL, "tokenizer: a regular expression took too many steps; a text's ids may be "
                        "wrong");
     encoder->scratch.gave_up = false;
+    if (encoder->tokenizer->model.unk_id == MODEL_UNENCODABLE)
+        take_unencodable(encoder, ids, begun);
 }
 
 static void append(struct ids *ids, const struct ids *more)
@@ -154,6 +168,11 @@ void encoder_encode_rest(struct encoder *encoder, struct slice text, size_t from
 {
     encode_from(encoder, text, from, ids->count, ids);
     append_after(encoder->tokenizer, special, ids);
+}
+
+bool encoder_exact(const struct encoder *encoder)
+{
+    return encoder->exact;
 }
 
 const struct cut *encoder_cuts(const struct encoder *encoder, size_t *ret_count)

@@ -120,6 +120,18 @@ bool model_load_vocab(struct model *model, const struct node *node)
     return good;
 }
 
+bool model_load_unk(struct model *model, const struct node *node)
+{
+    struct node unk = node_get(node, "unk_token");
+    struct slice text;
+
+    if (!node_text(&unk, &text))
+        return false;
+    if (!vocab_find(&model->vocab, text, &model->unk_id))
+        model->unk_id = MODEL_UNENCODABLE;
+    return true;
+}
+
 void model_find_bytes(const struct model *model, uint32_t ret_ids[256])
 {
     for (unsigned byte = 0; byte < 256; byte++) {

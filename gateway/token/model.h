@@ -15,6 +15,13 @@
 #include "gateway/token/trie.h"
 #include "gateway/token/vocab.h"
 
+/*
+ * Stands for an unknown part where the file has no token for it, or names one that its vocabulary
+ * lacks. The reference loads such a file and fails on a text with an unknown part; so encoding goes
+ * on, and says afterwards that the text has no ids. No token has this id.
+ */
+#define MODEL_UNENCODABLE BPE_IDS_MAX
+
 struct model;
 struct model_room;
 
@@ -37,7 +44,7 @@ struct crossing {
 struct model {
     const struct model_type *type;
     struct vocab vocab;
-    uint32_t unk_id; /* BPE_NO_ID: none */
+    uint32_t unk_id; /* BPE_NO_ID: none; MODEL_UNENCODABLE */
 
     /* BPE */
     struct bpe *bpe;
@@ -86,6 +93,8 @@ void model_room_release(struct model_room *room);
 /* Helpers of the kinds. */
 /* `{"token": id, ..}`; ids are different and below BPE_IDS_MAX. */
 bool model_load_vocab(struct model *model, const struct node *node) MUST_USE;
+/* The id of "unk_token", or MODEL_UNENCODABLE where the vocabulary lacks it. */
+bool model_load_unk(struct model *model, const struct node *node) MUST_USE;
 /* The ids of <0x00> to <0xFF>; BPE_NO_ID where the vocabulary has none. */
 void model_find_bytes(const struct model *model, uint32_t ret_ids[256]);
 

@@ -196,19 +196,15 @@ static bool read_options(struct reading *reading, const struct node *node, bool 
            node_bool(&fallback, false, ret_falls_back);
 }
 
-/* `needed`: a text may have what is unknown; then the reference would fail. */
-static bool read_unk(struct reading *reading, const struct node *node, bool needed)
+/* Where every byte is a token, nothing is unknown. */
+static bool read_unk(struct reading *reading, const struct node *node)
 {
-    struct node unk = node_get(node, "unk_token");
-    struct slice text;
+    bool there = node_get(node, "unk_token").value;
 
-    reading->spec.unk_id = BPE_NO_ID;
-    if (!unk.value)
-        return true;
-    if (!node_text(&unk, &text))
+    if (there && !model_load_unk(reading->model, node))
         return false;
-    return vocab_find(&reading->model->vocab, text, &reading->spec.unk_id) || !needed ||
-           node_fail(&unk, "is not in the vocabulary");
+    reading->spec.unk_id = reading->model->unk_id;
+    return true;
 }
 
 /*
@@ -328,7 +324,7 @@ static bool read_all(struct reading *reading, const struct node *node,
         model_find_bytes(model, reading->spec.byte_ids);
     if (!reading->spec.byte_level && !falls_back)
         memset(reading->spec.byte_ids, 0xff, sizeof(reading->spec.byte_ids));
-    return read_unk(reading, node, !reading->spec.byte_level) && read_merges(reading, &merges);
+    return read_unk(reading, node) && read_merges(reading, &merges);
 }
 
 static bool load_bpe(const struct node *node, struct model *model,

@@ -120,12 +120,13 @@ static bool load_unigram(const struct node *node, struct model *model,
 
     (void)pretokenizer;
     (void)letters;
-    if (!node_is_array(&list) || !node_id(&unk, &model->unk_id) ||
+    model->unk_id = MODEL_UNENCODABLE;
+    if (!node_is_array(&list) || (unk.value && !node_id(&unk, &model->unk_id)) ||
         !node_bool(&fallback, false, &falls_back))
         return false;
     if (node_count(&list) >= BPE_IDS_MAX)
         return node_fail(&list, "has more than %u tokens", BPE_IDS_MAX);
-    if (model->unk_id >= node_count(&list))
+    if (unk.value && model->unk_id >= node_count(&list))
         return node_fail(&unk, "is %u, but there are %zu tokens", model->unk_id, node_count(&list));
     vocab_init(&model->vocab, node_count(&list), texts_bytes(&list));
     model->scores = xcalloc(node_count(&list) + 1, sizeof(*model->scores));
@@ -135,7 +136,8 @@ static bool load_unigram(const struct node *node, struct model *model,
         build_trie(model, keys);
     free(keys);
     memset(model->byte_ids, 0xff, sizeof(model->byte_ids));
-    if (good && falls_back)
+    if (good && falls_back &&
+        unk.value) /* without unk_id the reference fails before it falls back */
         model_find_bytes(model, model->byte_ids);
     return good;
 }

@@ -6,16 +6,6 @@
 
 #include <stdlib.h>
 
-/* The reference fails on a text that needs a missing one; here the file is refused. */
-static bool load_unk(struct model *model, const struct node *node)
-{
-    struct node unk = node_get(node, "unk_token");
-    struct slice text;
-
-    return node_text(&unk, &text) && (vocab_find(&model->vocab, text, &model->unk_id) ||
-                                      node_fail(&unk, "is not in the vocabulary"));
-}
-
 /* A trie of the tokens that begin with `prefix`, without it. */
 static void build_trie(const struct model *model, struct slice prefix, struct trie *trie)
 {
@@ -43,8 +33,8 @@ static bool load_wordpiece(const struct node *node, struct model *model,
 
     (void)pretokenizer;
     (void)letters;
-    if (!model_load_vocab(model, &vocab) || !load_unk(model, node) || !node_text(&prefix, &text) ||
-        !node_number(&most, UINT32_MAX, &model->word_codes_max))
+    if (!model_load_vocab(model, &vocab) || !model_load_unk(model, node) ||
+        !node_text(&prefix, &text) || !node_number(&most, UINT32_MAX, &model->word_codes_max))
         return false;
     build_trie(model, SLICE(""), &model->trie);
     build_trie(model, text, &model->continued);
@@ -98,7 +88,7 @@ static bool load_wordlevel(const struct node *node, struct model *model,
 
     (void)pretokenizer;
     (void)letters;
-    return model_load_vocab(model, &vocab) && load_unk(model, node);
+    return model_load_vocab(model, &vocab) && model_load_unk(model, node);
 }
 
 static void encode_wordlevel(const struct model *model, struct model_room *room, struct slice word,

@@ -67,6 +67,13 @@ void encoder_encode(struct encoder *encoder, struct slice text, enum encoder_spe
                     struct ids *ids);
 
 /*
+ * Whether the ids of the last call are the reference's for sure. Not so where a regular expression
+ * took more steps than it may, and where a text has something unknown that the file has no token
+ * for: the reference fails on such a text.
+ */
+bool encoder_exact(const struct encoder *encoder);
+
+/*
  * The same in steps, for who keeps tokens of a text's beginning: goes on from byte `from` of
  * `text`, which must be a place that encoder_cuts gave for a text with the same beginning, to the
  * end, and appends what is put behind the whole. The ids before are the caller's to keep.

@@ -190,6 +190,68 @@ static void ids_are_found_by_content(void **state)
     tokenizer_unref(tokenizer);
 }
 
+#define TOKENIZER(members) "{\"model\":{" members "}}"
+#define AB                 "\"vocab\":{\"a\":5,\"b\":1,\"ab\":2}"
+#define AB_SCORES          "\"vocab\":[[\"a\",-1.0],[\"b\",-1.0],[\"ab\",-1.5],[\"<0x71>\",-3.0]]"
+
+/* The reference loads these and fails on the texts that are not exact here. */
+static void a_text_without_ids_says_so(void **state)
+{
+    static const struct {
+        const char *json, *text;
+        bool exact;
+        int64_t ids[RIG_IDS]; /* where exact */
+    } rows[] = {
+        { TOKENIZER("\"type\":\"BPE\",\"unk_token\":\"u\"," AB ",\"merges\":[\"a b\"]"),
+          "aba",
+          true,
+          { 2, 5, -1 } },
+        { TOKENIZER("\"type\":\"BPE\",\"unk_token\":\"u\"," AB ",\"merges\":[\"a b\"]"),
+          "abq",
+          false,
+          { 0 } },
+        { TOKENIZER("\"type\":\"BPE\",\"vocab\":{\"a\":0},\"merges\":[]"), "aq", true, { 0, -1 } },
+        { TOKENIZER("\"type\":\"WordLevel\",\"unk_token\":\"u\"," AB), "ab", true, { 2, -1 } },
+        { TOKENIZER("\"type\":\"WordLevel\",\"unk_token\":\"u\"," AB), "aa", false, { 0 } },
+        { TOKENIZER("\"type\":\"WordPiece\",\"unk_token\":\"u\",\"continuing_subword_prefix\":\"\","
+                    "\"max_input_chars_per_word\":9," AB),
+          "aab",
+          true,
+          { 5, 2, -1 } },
+        { TOKENIZER("\"type\":\"WordPiece\",\"unk_token\":\"u\",\"continuing_subword_prefix\":\"\","
+                    "\"max_input_chars_per_word\":9," AB),
+          "aq",
+          false,
+          { 0 } },
+        { TOKENIZER("\"type\":\"Unigram\",\"unk_id\":null," AB_SCORES), "aba", true, { 2, 0, -1 } },
+        { TOKENIZER("\"type\":\"Unigram\"," AB_SCORES), "aq", false, { 0 } },
+        { TOKENIZER("\"type\":\"Unigram\",\"byte_fallback\":true," AB_SCORES), "q", false, { 0 } },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct tokenizer *tokenizer = rig_load(rows[i].json);
+        struct encoder *encoder = encoder_new(tokenizer, 0);
+        struct ids ids;
+
+        ids_init(&ids);
+        encoder_encode(encoder, slice_str(rows[i].text), ENCODER_PLAIN, &ids);
+        if (encoder_exact(encoder) != rows[i].exact)
+            fail_msg("%s: \"%s\" should%s be exact", rows[i].json, rows[i].text,
+                     rows[i].exact ? "" : " not");
+        if (rows[i].exact)
+            rig_compare(rows[i].text, &ids, rows[i].ids);
+        for (size_t at = 0; at < ids.count; at++)
+            assert_true(ids.at[at] < tokenizer_size(tokenizer));
+        ids.count = 0;
+        encoder_encode(encoder, SLICE("a"), ENCODER_PLAIN, &ids);
+        assert_true(encoder_exact(encoder)); /* the next text is not touched by it */
+        ids_release(&ids);
+        encoder_free(encoder);
+        tokenizer_unref(tokenizer);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +261,7 @@ int main(void)
         cmocka_unit_test(completions_get_what_the_engine_adds),
         cmocka_unit_test(white_space_is_taken_once),
         cmocka_unit_test(ids_are_found_by_content),
+        cmocka_unit_test(a_text_without_ids_says_so),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
