@@ -38,6 +38,30 @@ static uint32_t id_of(struct slice content, const struct vocab *vocab, uint32_t 
     return (*next)++;
 }
 
+/* Of the same content twice the last one's flags count, under the first one's id: what was read at
+ * the list's end takes the place of the one before. Returns where it is. */
+static struct added_token *keep_token(struct added *added, const struct vocab *vocab,
+                                      struct map *known, uint32_t *next)
+{
+    struct added_token *token = &added->tokens[added->count];
+    struct added_token *before = map_get(known, content_of(token));
+
+    if (before) {
+        char *content = token->content; /* the map keeps the other */
+
+        token->content = before->content;
+        token->id = before->id;
+        *before = *token;
+        *token = (struct added_token){ 0 };
+        free(content);
+        return before;
+    }
+    token->id = id_of(content_of(token), vocab, next);
+    added->count++;
+    map_put(known, content_of(token), token);
+    return token;
+}
+
 static bool load_token(struct added *added, const struct node *node, const struct vocab *vocab,
                        struct map *known, uint32_t *next)
 {
@@ -53,13 +77,9 @@ static bool load_token(struct added *added, const struct node *node, const struc
         return true;
     if (text.len > CONTENT_BYTES_MAX)
         return node_fail(&content, "is longer than %d bytes", CONTENT_BYTES_MAX);
-    if (map_get(known, text))
-        return node_fail(&content, "is the same as that of another added token");
     token->content = slice_dup(text);
     token->content_len = text.len;
-    token->id = id_of(text, vocab, next);
-    added->count++;
-    map_put(known, content_of(token), token);
+    token = keep_token(added, vocab, known, next);
     if (token->id != said)
         log_warn(NULL,
                  "tokenizer: added token %.*s has id %u in the file and gets %u, as the "
@@ -93,7 +113,8 @@ static void build_matcher(struct added_matcher *matcher, struct trie_key *keys, 
     }
 }
 
-/* Two tokens that are looked for under one text: the reference refuses the file. */
+/* Two tokens that are looked for under one text: the reference takes one of them by chance, another
+ * one from load to load. */
 static bool check_keys(const struct node *node, const struct trie_key *keys, size_t count)
 {
     struct map known;

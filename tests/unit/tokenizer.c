@@ -252,6 +252,32 @@ static void a_text_without_ids_says_so(void **state)
     }
 }
 
+#define TWICE(first, second)                                                                       \
+    "{\"added_tokens\":[" first "," second                                                         \
+    "," SAMPLE_ADDED(9, "<y>", false, false, false,                                                \
+                     false) "],"                                                                   \
+                            "\"normalizer\":{\"type\":\"Lowercase\"},\"model\":{"                  \
+                            "\"type\":\"WordLevel\",\"unk_token\":\"u\","                          \
+                            "\"vocab\":{\"u\":0,\"a\":1}}}"
+#define AS_IT_IS   SAMPLE_ADDED(5, "<x>", false, false, false, false)
+#define NORMALIZED SAMPLE_ADDED(6, "<x>", false, false, false, true)
+
+static void of_equal_added_tokens_the_last_one_counts(void **state)
+{
+    static const struct {
+        const char *json, *text;
+        int64_t ids[RIG_IDS];
+    } rows[] = {
+        { TWICE(AS_IT_IS, NORMALIZED), "A<X>", { 1, 2, -1 } },
+        { TWICE(NORMALIZED, AS_IT_IS), "A<X>", { 0, -1 } },
+        { TWICE(NORMALIZED, AS_IT_IS), "<x>a<y>", { 2, 1, 3, -1 } },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        rig_encode(rows[i].json, rows[i].text, rows[i].ids);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +288,7 @@ int main(void)
         cmocka_unit_test(white_space_is_taken_once),
         cmocka_unit_test(ids_are_found_by_content),
         cmocka_unit_test(a_text_without_ids_says_so),
+        cmocka_unit_test(of_equal_added_tokens_the_last_one_counts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
