@@ -35,13 +35,10 @@ class PromptTokens(Scenario):
 
     def start(self, gateway_tokenizer=TOKENIZER, engine_tokenizer=TOKENIZER, model=None, **top):
         self.sim = self.engine("--tokenizer", engine_tokenizer)
-        scratch = self.scratch / f"gateway-{len(self.gateways)}"
-        scratch.mkdir()
         if gateway_tokenizer:
             model = {"tokenizer": str(gateway_tokenizer), **(model or {})}
         return self.gateway(config.gateway(config.pool("main", [self.sim.url]),
-                                           models=[config.model("sim", "main", **(model or {}))], **top),
-                            scratch=scratch)
+                                           models=[config.model("sim", "main", **(model or {}))], **top))
 
     def ask(self, gateway, path, body, headers=None, port=None):
         link = http.client.HTTPConnection("127.0.0.1", port or gateway.port, timeout=self.slower(10))

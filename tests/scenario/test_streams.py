@@ -113,8 +113,6 @@ class Verbatim(Scenario):
                 until("the line is written", lambda: gateway.access_lines(), 3)
                 line = gateway.access_lines()[-1]
                 self.assertEqual((line["prompt_tokens"], line["output_tokens"]), (7, 2))
-                gateway.stop()
-                (self.scratch / "access.log").unlink()
 
     def test_usage_that_the_client_asked_for_stays(self):
         body = ROLE_EVENT + event("a") + STOP_EVENT + USAGE_EVENT + DONE_EVENT

@@ -25,7 +25,13 @@ class Scenario(unittest.TestCase):
     # What a test starts.
 
     def gateway(self, configuration, **more):
-        gateway = Gateway(configuration, scratch=more.pop("scratch", self.scratch), **more)
+        """The first one's folder is the test's; another's is its own: with one file for two, the first
+        would reload what the second was given, and take half of its connections."""
+        scratch = self.scratch
+        if self.gateways:
+            scratch = self.scratch / f"gateway-{len(self.gateways)}"
+            scratch.mkdir()
+        gateway = Gateway(configuration, scratch=scratch, **more)
         self.gateways.append(gateway)
         return gateway
 
