@@ -88,6 +88,40 @@ static bool text_is_bounded(struct slice text, struct complaints *complaints)
     return marks <= YAML_NODES_MAX;
 }
 
+/* Where a line's first value or key begins: behind its indentation and the dashes of lists. */
+static size_t line_content(struct slice text, size_t at)
+{
+    while (at < text.len && (text.at[at] == ' ' || text.at[at] == '\t' || text.at[at] == '-'))
+        at++;
+    return at;
+}
+
+static bool is_key_mark(struct slice text, size_t at)
+{
+    return at < text.len && text.at[at] == '?' &&
+           (at + 1 == text.len || memchr(" \t\r\n", text.at[at + 1], 4));
+}
+
+/*
+ * Keys marked with `?` may be lists and mappings, which no key here is; and libfyaml 0.7.12 reads
+ * through a null pointer (fy_indent_vacuum_internal) at a second mark with tabs around it.
+ */
+static bool keys_are_plain(struct slice text, struct complaints *complaints)
+{
+    unsigned line = 1;
+
+    for (size_t at = 0, begin = 0; begin < text.len; line++) {
+        at = line_content(text, begin);
+        if (is_key_mark(text, at)) {
+            complain(complaints, (struct conf_place){ line, (unsigned)(at - begin) + 1 },
+                     "a key is written without `?`");
+            return false;
+        }
+        begin = at + slice_find(slice_skip(text, at), '\n') + 1;
+    }
+    return true;
+}
+
 static struct slice token_text(struct builder *b, struct fy_token *token)
 {
     size_t len = 0;
@@ -349,7 +383,8 @@ struct yaml_node *yaml_parse(struct slice text, struct arena *arena, struct comp
 {
     struct builder b = { .arena = arena, .complaints = complaints, .last = { 1, 1 } };
 
-    if (!text_is_bounded(text, complaints) || !text_is_clean(text, complaints))
+    if (!text_is_bounded(text, complaints) || !text_is_clean(text, complaints) ||
+        !keys_are_plain(text, complaints))
         return NULL;
     if (text.len > 0 && !build(&b, text))
         return NULL;

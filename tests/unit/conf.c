@@ -188,7 +188,7 @@ static void each_mistake_is_named_with_its_place(void **state)
         { "hold: { <<: {} }\n", "t.yaml:1:9: `<<` is not part of YAML 1.2; write the keys out\n" },
         { "admin:\n  open: on\n", "t.yaml:2:3: `address` is missing\n" },
         { "pools:\n  - name: a\n", "t.yaml:2:5: `endpoints` is missing\n" },
-        { "? [ a ]\n: b\n", "t.yaml:1:3: a key must be a text, not a list or mapping\n" },
+        { "{ [ a ]: b }\n", "t.yaml:1:3: a key must be a text, not a list or mapping\n" },
         /* types */
         { "workers: [ 1 ]\n", "t.yaml:1:10: `workers` takes one number, not a list\n" },
         { "workers: { a: 1 }\n", "t.yaml:1:10: `workers` takes one number, not a mapping\n" },
@@ -252,6 +252,9 @@ static void each_mistake_is_named_with_its_place(void **state)
         { "workers: *n\n", "t.yaml:1:10: alias `*n`: no anchor of that name ends before it\n" },
         { "hold: &h { queue: *h }\n",
           "t.yaml:1:19: alias `*h`: no anchor of that name ends before it\n" },
+        { "? workers\n: 1\n", "t.yaml:1:1: a key is written without `?`\n" },
+        { "workers: 1\n  - ? S: \t?\t1\n", "t.yaml:2:5: a key is written without `?`\n" },
+        { "workers: 1\n?", "t.yaml:2:1: a key is written without `?`\n" },
         { "workers: [ 1\n", "t.yaml:2:1: flow sequence without a closing bracket\n" },
         { "workers: 1\n drain: 2\n", "t.yaml:1:10: invalid multiline plain key\n" },
         { "tenant_header: \"x\n", "t.yaml:1:17: double-quoted scalar without closing quote\n" },
