@@ -442,6 +442,9 @@ static const struct field fields[] = {
     { .key = SLICE_INIT("add_special_tokens"),
       .read = read_switch,
       .offset = AT(add_special_tokens) },
+    { .key = SLICE_INIT("return_token_strs"),
+      .read = read_switch,
+      .offset = AT(return_token_strs) },
     { .key = SLICE_INIT("api_base"), .read = read_host },
     { .key = SLICE_INIT("base_url"), .read = read_host },
     { .key = SLICE_INIT("bootstrap_host"), .read = read_host },
@@ -587,6 +590,7 @@ const struct reason *prompt_parse(const struct dialect_type *dialect, struct sli
         .add_generation_prompt = PROMPT_UNSAID,
         .continue_final_message = PROMPT_UNSAID,
         .add_special_tokens = PROMPT_UNSAID,
+        .return_token_strs = PROMPT_UNSAID,
     };
     struct call call = { .prompt = &prompt, .arena = arena, .trusted = trusted };
     const struct reason *reason = NULL;

@@ -44,7 +44,7 @@ struct prompt {
     struct json_value chat_template, chat_template_kwargs, documents;
     struct json_value tool_choice, reasoning_effort;
     /* What shapes the text around them: enum prompt_switch. */
-    int8_t add_generation_prompt, continue_final_message, add_special_tokens;
+    int8_t add_generation_prompt, continue_final_message, add_special_tokens, return_token_strs;
     uint8_t exactness; /* enum exactness: exact, or what in the request makes its tokens unknowable
                           here */
 };

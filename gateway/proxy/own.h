@@ -19,10 +19,11 @@ const struct reason *own_answer(const struct fleet *fleet, struct slice path,
 
 /*
  * POST /tokenize. A reason where there are no exact tokens; ret_message (in the arena) then says
- * why.
+ * why. `strings`: the tokens' texts are asked for, too.
  */
 const struct reason *own_tokenize(const struct version *version,
-                                  const struct pipeline_tokens *tokens, struct arena *arena,
-                                  struct buf *out, struct slice *ret_message) MUST_USE;
+                                  const struct pipeline_tokens *tokens, bool strings,
+                                  struct arena *arena, struct buf *out,
+                                  struct slice *ret_message) MUST_USE;
 
 #endif

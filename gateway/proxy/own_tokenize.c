@@ -1,9 +1,10 @@
 /*
  * POST /tokenize as vLLM answers it: {"count":3,"max_model_len":4096,"tokens":[1,2,3],
- * "token_strs":null}.
+ * "token_strs":null}; the strings as Hugging Face's id_to_token gives them, if they are asked for.
  */
 #include "gateway/proxy/own.h"
 
+#include "gateway/http/reply.h"
 #include "routing/catalog.h"
 
 /* Decimal digits of the largest id, and a comma. */
@@ -25,6 +26,21 @@ static void add_ids(struct buf *out, const struct ids *ids)
         while (len > 0)
             at[written++] = digits[--len];
         buf_commit(out, written);
+    }
+}
+
+/* An id that no token has (a prompt of ids may name it) has no string. */
+static void add_strings(struct buf *out, const struct tokenizer *tokenizer, const struct ids *ids)
+{
+    struct slice content;
+
+    for (size_t i = 0; i < ids->count; i++) {
+        if (i > 0)
+            buf_add(out, SLICE(","));
+        if (tokenizer_token(tokenizer, ids->at[i], &content))
+            reply_json_string(out, content);
+        else
+            buf_add(out, SLICE("null"));
     }
 }
 
@@ -51,8 +67,8 @@ static const struct reason *why_not(const struct pipeline_tokens *tokens, struct
 }
 
 const struct reason *own_tokenize(const struct version *version,
-                                  const struct pipeline_tokens *tokens, struct arena *arena,
-                                  struct buf *out, struct slice *ret_message)
+                                  const struct pipeline_tokens *tokens, bool strings,
+                                  struct arena *arena, struct buf *out, struct slice *ret_message)
 {
     const struct reason *reason;
     struct slice message;
@@ -72,6 +88,13 @@ const struct reason *own_tokenize(const struct version *version,
         buf_add(out, SLICE("null"));
     buf_add(out, SLICE(",\"tokens\":["));
     add_ids(out, tokens->ids);
-    buf_add(out, SLICE("],\"token_strs\":null}"));
+    buf_add(out, SLICE("],\"token_strs\":"));
+    if (strings && version->recipe) {
+        buf_add(out, SLICE("["));
+        add_strings(out, version->recipe->tokenizer, tokens->ids);
+        buf_add(out, SLICE("]}"));
+    } else {
+        buf_add(out, SLICE("null}"));
+    }
     return NULL;
 }

@@ -28,7 +28,8 @@ static const struct step *answer(struct exchange *x, const struct pipeline_token
 
     x->own = arena_zalloc(x->arena, sizeof(*x->own));
     buf_init(x->own, SIZE_MAX);
-    reason = own_tokenize(x->version, tokens, x->arena, x->own, &x->message);
+    reason = own_tokenize(x->version, tokens, x->prompt->return_token_strs == PROMPT_ON, x->arena,
+                          x->own, &x->message);
     return reason ? exchange_fail(x, reason) : &step_reply;
 }
 

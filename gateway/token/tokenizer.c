@@ -87,6 +87,31 @@ static bool load_parts(struct tokenizer *tokenizer, const struct node *root)
     return good;
 }
 
+/* One more than the largest id of either kind. */
+static uint32_t count_ids(const struct tokenizer *tokenizer)
+{
+    uint32_t size = tokenizer->model.vocab.size;
+
+    for (size_t i = 0; i < tokenizer->added.count; i++)
+        if (tokenizer->added.tokens[i].id >= size)
+            size = tokenizer->added.tokens[i].id + 1;
+    return size;
+}
+
+/* Where an added token and an entry have one id, the token is asked first, as the reference does.
+ */
+static void index_by_id(struct tokenizer *tokenizer)
+{
+    const struct vocab *vocab = &tokenizer->model.vocab;
+
+    tokenizer->size = count_ids(tokenizer);
+    tokenizer->by_id = xcalloc((size_t)tokenizer->size + 1, sizeof(*tokenizer->by_id));
+    for (size_t i = 0; i < vocab->count; i++)
+        tokenizer->by_id[vocab->entries[i].id] = (uint32_t)i + 1;
+    for (size_t i = 0; i < tokenizer->added.count; i++)
+        tokenizer->by_id[tokenizer->added.tokens[i].id] = (uint32_t)(vocab->count + i) + 1;
+}
+
 static bool load_tokenizer(struct tokenizer *tokenizer, struct slice text, struct buf *errors)
 {
     struct document document;
@@ -98,6 +123,8 @@ static bool load_tokenizer(struct tokenizer *tokenizer, struct slice text, struc
     root = document_root(&document);
     good = load_parts(tokenizer, &root);
     document_close(&document);
+    if (good)
+        index_by_id(tokenizer);
     return good;
 }
 
@@ -243,6 +270,7 @@ void tokenizer_unref(struct tokenizer *tokenizer)
     postprocessor_release(&tokenizer->postprocessor);
     ids_release(&tokenizer->before_completion);
     ids_release(&tokenizer->after_completion);
+    free(tokenizer->by_id);
     free(tokenizer->config);
     free(tokenizer);
 }
@@ -253,14 +281,26 @@ bool tokenizer_id(const struct tokenizer *tokenizer, struct slice content, uint3
            vocab_find(&tokenizer->model.vocab, content, ret_id);
 }
 
+bool tokenizer_token(const struct tokenizer *tokenizer, uint32_t id, struct slice *ret_content)
+{
+    uint32_t number = id < tokenizer->size ? tokenizer->by_id[id] : 0;
+    size_t entries = tokenizer->model.vocab.count;
+    const struct added_token *added;
+
+    if (number == 0)
+        return false;
+    if (number <= entries) {
+        *ret_content = vocab_text(&tokenizer->model.vocab, number - 1);
+        return true;
+    }
+    added = &tokenizer->added.tokens[number - 1 - entries];
+    *ret_content = slice_of(added->content, added->content_len);
+    return true;
+}
+
 uint32_t tokenizer_size(const struct tokenizer *tokenizer)
 {
-    uint32_t size = tokenizer->model.vocab.size;
-
-    for (size_t i = 0; i < tokenizer->added.count; i++)
-        if (tokenizer->added.tokens[i].id >= size)
-            size = tokenizer->added.tokens[i].id + 1;
-    return size;
+    return tokenizer->size;
 }
 
 struct slice tokenizer_config(const struct tokenizer *tokenizer)

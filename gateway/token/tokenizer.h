@@ -45,6 +45,9 @@ void tokenizer_unref(struct tokenizer *tokenizer);
 
 /* The id of an added token or vocabulary entry by its exact content. */
 bool tokenizer_id(const struct tokenizer *tokenizer, struct slice content, uint32_t *ret_id);
+/* The other way: an added token's content, or the vocabulary's entry as tokenizer.json writes it
+ * (bytes as letters, where it does so). Borrowed; false: no token has this id. */
+bool tokenizer_token(const struct tokenizer *tokenizer, uint32_t id, struct slice *ret_content);
 /* One more than the largest id. */
 uint32_t tokenizer_size(const struct tokenizer *tokenizer);
 /*

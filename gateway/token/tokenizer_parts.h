@@ -32,7 +32,10 @@ struct tokenizer {
     struct postprocessor postprocessor;
     struct ids before_completion, after_completion; /* what an engine puts around a completion */
     struct fitting fitting;
-    char *config; /* tokenizer_config.json */
+    uint32_t size;   /* one more than the largest id */
+    uint32_t *by_id; /* of `size`: an entry of the vocabulary, behind those an added token,
+                        plus one; 0: no token has this id */
+    char *config;    /* tokenizer_config.json */
     size_t config_len;
 };
 

@@ -1,4 +1,6 @@
-"""JSON and content (J-01 to J-06, J-08 to J-10, J-12): what is read is read strictly, what is not read is said so."""
+"""JSON and content (J-01 to J-06, J-08 to J-10, J-12): what is read is read strictly, what is not read is said so.
+
+J-01, J-04, J-06 and J-11 with a tokenizer behind them are in test_prompt_tokens.py."""
 import gzip
 import json
 import unittest

@@ -163,6 +163,76 @@ class PromptTokens(Scenario):
         self.chat(gateway, [{"role": "user", "content": "x" * 4000}])
         self.assertEqual([line["tokens"] for line in self.lines(gateway, 2)], ["budget", "exact"])
 
+    def test_a_prompt_over_the_learned_budget_is_served_with_approximate_keys(self):
+        """64 KB at the 40 ns a byte that an encoder begins with are 2.6 ms; each refusal lowers that, until it is tried."""
+        gateway = self.start(tokens={"budget": "1ms"})
+        text = "".join(chr(97 + n * n % 26) if n % 7 else " " for n in range(65000))
+        self.complete(gateway, text)
+        self.complete(gateway, "short ones fit")
+        self.assertEqual([line["tokens"] for line in self.lines(gateway, 2)], ["budget", "exact"])
+        self.assertEqual({line["status"] for line in self.lines(gateway, 2)}, {200})
+        self.assertGreater(self.lines(gateway, 1)[0]["predicted_prompt_tokens"], 0)
+        for _ in range(12):
+            self.complete(gateway, text)
+        words = [line["tokens"] for line in self.lines(gateway, 14)]
+        self.assertIn("exact", words[2:], "refused for ever")
+        by_word = gateway.metrics().by("sluice_prompts_total", "tokens")
+        self.assertEqual(by_word, {word: words.count(word) for word in set(words)})
+
+    # What is hostile (J-01, J-04, J-06, J-11), with the whole pipeline behind it.
+
+    def post(self, gateway, raw, path="/v1/chat/completions", seconds=60):
+        link = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=self.slower(seconds))
+        try:
+            link.request("POST", path, raw, {"content-type": "application/json"})
+            answer = link.getresponse()
+            return answer.status, answer.read()
+        finally:
+            link.close()
+
+    def assert_unharmed(self, gateway, count):
+        self.assertEqual(self.chat(gateway, CONVERSATIONS[0]), self.last_line(gateway, count)["predicted_prompt_tokens"])
+
+    def test_depth_bombs_are_refused(self):
+        gateway = self.start()
+        deep = {"messages": b'{"role":"user","content":"x","deep":' + b"[" * 100000 + b"]" * 100000 + b"}",
+                "tools": b'{"type":"function","function":{"name":"f","parameters":' + b'{"a":' * 100000 + b"1" + b"}" * 100000 + b"}}"}
+        for name, bomb in deep.items():
+            status, said = self.post(gateway, b'{"model":"sim","max_tokens":1,"%s":[%s]}' % (name.encode(), bomb))
+            self.assertEqual(status, 400, said)
+        self.assert_unharmed(gateway, 3)
+
+    def test_odd_texts_reach_the_engine_and_are_counted(self):
+        gateway = self.start()
+        for content, word in ((b"\\ud800", "malformed"), (b"a\\udc00b", "malformed"), (b"\\ud83d\\ude00", "exact"),
+                              (b"a\\u0000b", "exact"), (b"\\u0000" * 5000, "exact")):
+            with self.subTest(content=content[:20]):
+                before = len(gateway.access_lines())
+                self.post(gateway, b'{"model":"sim","max_tokens":1,"messages":[{"role":"user","content":"%s"}]}' % content)
+                self.assertEqual(self.last_line(gateway, before + 1)["tokens"], word)
+        self.assert_unharmed(gateway, 6)
+
+    def test_large_bodies_cost_bounded_memory_and_time(self):
+        recorder = self.recorder()
+        gateway = self.in_front_of(recorder, listener={"limits": {"body": "128MB"}}, memory="1GB",
+                                   models=[config.model("sim", "main", tokenizer=str(TOKENIZER))])
+        self.post(gateway, json.dumps({"model": "sim", "messages": CONVERSATIONS[0]}))
+        rss = gateway.rss_kb()
+        message, tool = b'{"role":"user","content":"x"}', json.dumps(TOOL).encode()
+        million = b'{"model":"sim","messages":[' + b",".join([message] * 1000000) + b"]}"
+        tools = b'{"model":"sim","messages":[' + message + b'],"tools":[' + b",".join([tool] * 50000) + b"]}"
+        string = b'{"model":"sim","messages":[{"role":"user","content":"' + b"y " * 50_000_000 + b'"}]}'
+        for raw, words in ((million, {"budget", "limit"}), (tools, {"budget", "limit", "exact"}), (string, {"budget"})):
+            with self.subTest(bytes=len(raw)):
+                count = len(gateway.access_lines()) + 1
+                status, said = self.post(gateway, raw)
+                self.assertEqual(status, 200, said)
+                self.assertIn(self.last_line(gateway, count)["tokens"], words)
+        count = len(gateway.access_lines()) + 1
+        self.post(gateway, json.dumps({"model": "sim", "messages": CONVERSATIONS[1]}))
+        self.assertEqual(self.last_line(gateway, count)["tokens"], "exact")
+        self.assert_grown_by(gateway, rss, 256 * 1024)
+
     # When predictions are wrong.
 
     def test_a_wrong_template_is_noticed_and_its_keys_are_given_up_until_it_agrees(self):
@@ -281,6 +351,16 @@ class PromptTokens(Scenario):
                     self.assertEqual((mine["count"], mine["tokens"]), (theirs["count"], theirs["tokens"]))
                 self.assertEqual(set(mine), {"count", "max_model_len", "tokens", "token_strs"})
                 self.assertEqual(mine["count"], len(mine["tokens"]))
+
+    def test_tokenize_gives_the_strings_that_are_asked_for(self):
+        gateway = self.start()
+        names = {id: text for text, id in json.loads((TOKENIZER / "tokenizer.json").read_text())["model"]["vocab"].items()}
+        names |= {token["id"]: token["content"] for token in json.loads((TOKENIZER / "tokenizer.json").read_text())["added_tokens"]}
+        status, got = self.ask(gateway, "/tokenize", {"model": "sim", "prompt": "<|im_start|>h\u00e9llo \u4f60\n", "return_token_strs": True})
+        self.assertEqual(status, 200, got)
+        self.assertEqual(got["token_strs"], [names[id] for id in got["tokens"]])
+        _, got = self.ask(gateway, "/tokenize", {"model": "sim", "prompt": [4294967295, 5], "return_token_strs": True})
+        self.assertEqual(got["token_strs"], [None, names[5]])
 
     def test_tokenize_says_what_is_wrong(self):
         raising = self.folder("raising", {"chat_template": "{{ raise_exception('Roles must alternate') }}"})

@@ -178,6 +178,7 @@ static void white_space_is_taken_once(void **state)
 static void ids_are_found_by_content(void **state)
 {
     struct tokenizer *tokenizer = sample_load(0);
+    struct slice content;
     uint32_t id;
 
     (void)state;
@@ -187,6 +188,12 @@ static void ids_are_found_by_content(void **state)
     assert_int_equal(id, 5);
     assert_false(tokenizer_id(tokenizer, SLICE("abc"), &id));
     assert_int_equal(tokenizer_size(tokenizer), 19);
+    assert_true(tokenizer_token(tokenizer, 12, &content));
+    assert_true(slice_eq(content, SLICE("<a>")));
+    assert_true(tokenizer_token(tokenizer, 5, &content));
+    assert_true(slice_eq(content, SLICE("ab")));
+    assert_false(tokenizer_token(tokenizer, 19, &content));
+    assert_false(tokenizer_token(tokenizer, UINT32_MAX, &content));
     tokenizer_unref(tokenizer);
 }
 
