@@ -25,6 +25,13 @@
 
 /* What a byte takes before it has been measured: 25 MB/s is slower than any tokenizer here. */
 #define BYTE_NS_FIRST 40.0
+/* A byte of text that the cache of pieces knows well: more bytes than this allows are not begun. */
+#define BYTE_NS_LEAST 4
+/* A value of JSON becomes one of a template and is printed: measured on lists of numbers. */
+#define VALUE_NS 400
+/* A token id is read. */
+#define ID_NS     50
+#define NS_PER_MS 1000000
 /* Shorter texts measure the clock. */
 #define BYTE_MEASURED_LEAST 2048
 /* Rendering, per byte of the body. */
@@ -38,7 +45,7 @@ static const struct directive pipeline_rows[] = {
     DIRECTIVE_DURATION(struct pipeline_conf, budget, "25ms", 1, 10e3,
                        "The longest that turning one prompt into tokens may keep a worker; prompts "
                        "that would take longer get approximate keys."),
-    DIRECTIVE_SIZE(struct pipeline_conf, prompt_bytes, "16MB", 0, 1e10,
+    DIRECTIVE_SIZE(struct pipeline_conf, prompt_bytes, "16MB", 0, 256e6,
                    "Bodies over this are not rendered: their keys are approximate."),
     DIRECTIVE_SIZE(struct pipeline_conf, turn_cache, "64MB", 0, 1e12,
                    "Bytes a worker keeps of earlier turns, so that the next one costs its new text "
@@ -60,8 +67,8 @@ struct pipeline_encoder {
     struct list link;
     struct recipe *recipe; /* reffed */
     struct encoder *encoder;
-    double byte_ns;  /* what fresh text takes */
-    unsigned unused; /* calls of pipeline_tidy since it was used */
+    double byte_ns; /* what fresh text takes: for forecasts */
+    bool kept;      /* pipeline_keep was called since the last pipeline_tidy */
 };
 
 struct pipeline {
@@ -78,6 +85,7 @@ struct run {
     const struct pipeline_call *call;
     struct pipeline_tokens *tokens;
     struct pipeline_encoder *encoder; /* NULL: the model has no recipe */
+    uint64_t until_us;                /* when it must be over; 0: whenever */
 };
 
 struct pipeline *pipeline_new(void)
@@ -118,8 +126,10 @@ void pipeline_tidy(struct pipeline *pipeline)
     LIST_FOREACH_SAFE (at, &pipeline->encoders) {
         struct pipeline_encoder *encoder = CONTAINER_OF(at, struct pipeline_encoder, link);
 
-        if (++encoder->unused > 1)
+        if (!encoder->kept)
             encoder_drop(encoder);
+        else
+            encoder->kept = false;
     }
 }
 
@@ -137,6 +147,14 @@ static struct pipeline_encoder *find_encoder(const struct pipeline *pipeline,
     return NULL;
 }
 
+void pipeline_keep(struct pipeline *pipeline, const struct recipe *recipe)
+{
+    struct pipeline_encoder *encoder = find_encoder(pipeline, recipe);
+
+    if (encoder)
+        encoder->kept = true;
+}
+
 static struct pipeline_encoder *get_encoder(struct pipeline *pipeline,
                                             const struct pipeline_call *call)
 {
@@ -149,7 +167,6 @@ static struct pipeline_encoder *get_encoder(struct pipeline *pipeline,
         encoder->byte_ns = BYTE_NS_FIRST;
         list_push(&pipeline->encoders, &encoder->link);
     }
-    encoder->unused = 0;
     return encoder;
 }
 
@@ -167,14 +184,10 @@ static void learn_speed(struct pipeline_encoder *encoder, size_t bytes, uint64_t
         encoder->byte_ns += (byte_ns - encoder->byte_ns) / 4;
 }
 
-/* A refusal costs the measurement some of its weight: a wrong one must not refuse for ever. */
-static bool fits_budget(const struct run *run, size_t bytes)
+/* Whether so much work, at its least, can be done in time: what cannot is not begun. */
+static bool fits_budget(const struct run *run, uint64_t least_ns)
 {
-    if (run->call->unbounded ||
-        (double)bytes * run->encoder->byte_ns < (double)run->call->conf->budget * 1e6)
-        return true;
-    run->encoder->byte_ns *= 7.0 / 8;
-    return false;
+    return run->call->unbounded || least_ns < run->call->conf->budget * NS_PER_MS;
 }
 
 /* What is put around a text is part of what its tokens are. */
@@ -195,12 +208,15 @@ static enum exactness encode(struct run *run, struct slice text, enum encoder_sp
     uint64_t begun_us = clock_now_us();
     const struct cut *cuts;
 
-    if (!fits_budget(run, text.len - from))
+    if (!fits_budget(run, (text.len - from) * BYTE_NS_LEAST))
         return EXACTNESS_budget;
+    encoder_until(encoder, run->until_us);
     if (from == 0)
         encoder_encode(encoder, text, special, &pipeline->ids);
     else
         encoder_encode_rest(encoder, text, from, special, &pipeline->ids);
+    if (encoder_late(encoder))
+        return EXACTNESS_budget;
     learn_speed(run->encoder, text.len - from, clock_now_us() - begun_us);
     if (!encoder_exact(encoder))
         return EXACTNESS_unsure;
@@ -244,6 +260,8 @@ static enum exactness take_chat(struct run *run)
 
     if (call->recipe->chats != EXACTNESS_exact && !call->unbounded)
         return call->recipe->chats;
+    if (!fits_budget(run, prompt->members * VALUE_NS))
+        return EXACTNESS_budget;
     localtime_r(&now_s, &chat.now);
     run->tokens->reason = chat_render(&chat, &pipeline->text, &text, &run->tokens->message);
     if (run->tokens->reason)
@@ -281,6 +299,8 @@ static enum exactness take_ids(struct run *run, struct json_value json)
     struct json_reader r;
     uint64_t id;
 
+    if (!fits_budget(run, run->call->prompt->members * ID_NS))
+        return EXACTNESS_budget;
     json_open(&r, json.raw, NULL);
     if (!json_enter_array(&r))
         return EXACTNESS_malformed;
@@ -387,6 +407,8 @@ void pipeline_run(struct pipeline *pipeline, const struct pipeline_call *call,
     struct run run = { .pipeline = pipeline, .call = call, .tokens = ret_tokens };
     struct pipeline_tokens *tokens = ret_tokens;
 
+    if (!call->unbounded)
+        run.until_us = clock_now_us() + call->conf->budget * 1000;
     begin(&run);
     if (call->recipe)
         run.encoder = get_encoder(pipeline, call);

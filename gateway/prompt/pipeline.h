@@ -7,8 +7,9 @@
  * a request: whether the engine takes it is the engine's to say.
  *
  * A struct pipeline is one worker's: encoders with their caches, the turns it has seen, and how
- * long a byte takes it. Its work is bounded before it begins: bytes by what was measured a byte
- * against the budget, rendering by steps, memory and output.
+ * long a byte takes it. Its work is bounded by the budget: what cannot be done in time even if all
+ * goes well is not begun (values, ids, bytes), encoding is given up when the time has passed, and
+ * rendering is bounded by steps, memory and output as well.
  */
 #ifndef SLUICE_PROMPT_PIPELINE_H
 #define SLUICE_PROMPT_PIPELINE_H
@@ -68,7 +69,8 @@ void pipeline_forget(struct pipeline *pipeline);
 /* About how long pipeline_run will take, in microseconds: for who wants to let others go first. */
 uint64_t pipeline_forecast_us(const struct pipeline *pipeline, const struct pipeline_call *call);
 
-/* Lets go of encoders of recipes that were not used since the last call but one. Once a fleet. */
+/* Once a fleet: says which recipes it has, then lets go of the encoders of all others. */
+void pipeline_keep(struct pipeline *pipeline, const struct recipe *recipe);
 void pipeline_tidy(struct pipeline *pipeline);
 
 #endif

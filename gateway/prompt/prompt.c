@@ -522,6 +522,7 @@ static const struct reason *parse_json(struct call *call, struct slice body,
         }
     }
     *ret_param = slice_of(NULL, 0);
+    call->prompt->members = MEMBERS_MAX - r.members_left;
     return json_close(&r);
 }
 

@@ -55,15 +55,18 @@ uint64_t prediction_forecast_us(const struct exchange *x)
     return pipeline_forecast_us(x->worker->exchanges->pipeline, &call);
 }
 
-/* Encoders of tokenizers that a reload has replaced go when a newer fleet is met. */
+/* Encoders of tokenizers that a reload has replaced or removed go when the newer fleet is met. */
 static void tidy(const struct exchange *x)
 {
     struct exchanges *exchanges = x->worker->exchanges;
 
-    if (exchanges->pipeline_fleet < x->fleet->number) {
-        exchanges->pipeline_fleet = x->fleet->number;
-        pipeline_tidy(exchanges->pipeline);
-    }
+    if (exchanges->pipeline_fleet >= x->fleet->number)
+        return;
+    exchanges->pipeline_fleet = x->fleet->number;
+    for (size_t i = 0; i < x->fleet->model_count; i++)
+        for (size_t k = 0; k < x->fleet->models[i].count; k++)
+            pipeline_keep(exchanges->pipeline, x->fleet->models[i].versions[k].recipe);
+    pipeline_tidy(exchanges->pipeline);
 }
 
 void prediction_make(struct exchange *x, struct pipeline_tokens *ret_tokens)

@@ -32,7 +32,8 @@ struct bpe_cache {
     struct pieces pieces;
     struct merge_scratch scratch;
     struct ids symbols;
-    struct text symbol; /* a character with prefix and end of word around it */
+    struct text symbol;        /* a character with prefix and end of word around it */
+    struct deadline *deadline; /* NULL: none */
 };
 
 /* ---- what a piece begins as ---- */
@@ -268,7 +269,17 @@ void bpe_cache_free(struct bpe_cache *cache)
     free(cache);
 }
 
+void bpe_cache_watch(struct bpe_cache *cache, struct deadline *deadline)
+{
+    cache->deadline = deadline;
+}
+
 /* ---- encoding ---- */
+
+static bool may_begin(struct bpe_cache *cache, size_t bytes)
+{
+    return !cache->deadline || deadline_allows(cache->deadline, bytes);
+}
 
 /* So that one long piece is not paid for ever after. */
 static void trim(struct bpe_cache *cache)
@@ -322,7 +333,7 @@ void bpe_encode_piece(const struct bpe *bpe, struct bpe_cache *cache, struct sli
 {
     uint32_t end = (uint32_t)piece.len;
 
-    if (piece.len > 0)
+    if (piece.len > 0 && may_begin(cache, piece.len))
         encode_batch(bpe, cache, piece, 0, &end, 1, ids);
 }
 
@@ -337,6 +348,8 @@ void bpe_encode(const struct bpe *bpe, struct bpe_cache *cache, struct slice tex
     }
     for (size_t at = 0; at < text.len; at = ends[count - 1]) {
         count = bpe->split->ends(text, at, ends, BATCH);
+        if (!may_begin(cache, ends[count - 1] - at))
+            return;
         encode_batch(bpe, cache, text, at, ends, count, ids);
     }
 }

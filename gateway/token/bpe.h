@@ -8,6 +8,7 @@
 #define SLUICE_TOKEN_BPE_H
 
 #include "gateway/base/slice.h"
+#include "gateway/token/deadline.h"
 #include "gateway/token/ids.h"
 #include "gateway/token/split.h"
 
@@ -68,6 +69,8 @@ void bpe_free(struct bpe *bpe);
  */
 struct bpe_cache *bpe_cache_new(const struct bpe *bpe, size_t bytes);
 void bpe_cache_free(struct bpe_cache *cache);
+/* From now on encoding stops where the deadline, which is kept, passes; ids are then missing. */
+void bpe_cache_watch(struct bpe_cache *cache, struct deadline *deadline);
 
 /* Splits `text`, which is UTF-8 below 4 GB, by the spec's split and appends the ids of its pieces.
  * The text's end is the end of text to the split. */

@@ -12,6 +12,7 @@ struct encoder {
     struct model_room room;
     struct cut *cuts;
     size_t cut_count, cut_room;
+    struct deadline deadline;
     bool exact; /* of the last text */
 };
 
@@ -22,6 +23,8 @@ struct encoder *encoder_new(struct tokenizer *tokenizer, size_t cache_bytes)
     encoder->tokenizer = tokenizer_ref(tokenizer);
     scratch_init(&encoder->scratch);
     model_room_init(&encoder->room, &tokenizer->model, cache_bytes);
+    if (encoder->room.cache)
+        bpe_cache_watch(encoder->room.cache, &encoder->deadline);
     return encoder;
 }
 
@@ -50,11 +53,15 @@ static void encode_normalized(struct encoder *encoder, struct slice text, bool f
         return;
     }
     spans = pretokenizer_apply(&encoder->tokenizer->pretokenizer, &encoder->scratch, text, first);
-    for (size_t i = 0; i < spans->count; i++)
-        model->type->encode(
-            model, &encoder->room,
-            slice_of(spans->text.at + spans->list[i].at, spans->list[i].end - spans->list[i].at),
-            ids);
+    for (size_t i = 0; i < spans->count; i++) {
+        struct slice piece =
+            slice_of(spans->text.at + spans->list[i].at, spans->list[i].end - spans->list[i].at);
+
+        /* Byte pairs look at the clock themselves, where they know what they cut a piece into. */
+        if (!encoder->room.cache && !deadline_allows(&encoder->deadline, piece.len))
+            return;
+        model->type->encode(model, &encoder->room, piece, ids);
+    }
 }
 
 /* Text as it came, between added tokens that are looked for in that. */
@@ -108,6 +115,7 @@ static void encode_from(struct encoder *encoder, struct slice text, size_t from,
 
     CHECK(text.len < UINT32_MAX); /* places in a text have 32 bits further down */
     encoder->cut_count = 0;
+    deadline_begin(&encoder->deadline);
     added_begin(&walk, added, &added->raw, text, from);
     while (added_next(&walk, &match)) {
         if (at < match.start)
@@ -119,7 +127,7 @@ static void encode_from(struct encoder *encoder, struct slice text, size_t from,
     }
     if (at < text.len)
         encode_raw(encoder, slice_of(text.at + at, text.len - at), at == 0, ids);
-    encoder->exact = !encoder->scratch.gave_up;
+    encoder->exact = !encoder->scratch.gave_up && !encoder->deadline.passed;
     if (encoder->scratch.gave_up)
         log_warn(NULL, "tokenizer: a regular expression took too many steps; a text's ids may be "
                        "wrong");
@@ -168,6 +176,16 @@ void encoder_encode_rest(struct encoder *encoder, struct slice text, size_t from
 {
     encode_from(encoder, text, from, ids->count, ids);
     append_after(encoder->tokenizer, special, ids);
+}
+
+void encoder_until(struct encoder *encoder, uint64_t deadline_us)
+{
+    encoder->deadline.at_us = deadline_us;
+}
+
+bool encoder_late(const struct encoder *encoder)
+{
+    return encoder->deadline.passed;
 }
 
 bool encoder_exact(const struct encoder *encoder)

@@ -77,6 +77,13 @@ void encoder_encode(struct encoder *encoder, struct slice text, enum encoder_spe
 bool encoder_exact(const struct encoder *encoder);
 
 /*
+ * When the clock (clock_now_us) passes `deadline_us`, encoding of a text is given up, some ids are
+ * missing, and encoder_late says so. 0: never. Holds until the next call.
+ */
+void encoder_until(struct encoder *encoder, uint64_t deadline_us);
+bool encoder_late(const struct encoder *encoder); /* of the last text */
+
+/*
  * The same in steps, for who keeps tokens of a text's beginning: goes on from byte `from` of
  * `text`, which must be a place that encoder_cuts gave for a text with the same beginning, to the
  * end, and appends what is put behind the whole. The ids before are the caller's to keep.
