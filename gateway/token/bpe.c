@@ -302,9 +302,7 @@ static void encode_new(const struct bpe *bpe, struct bpe_cache *cache, const str
         merge_piece(bpe, cache, bytes);
     }
     pieces_put(&cache->pieces, piece, bytes, cache->symbols.at, cache->symbols.count);
-    memcpy(ids_reserve(ids, cache->symbols.count), cache->symbols.at,
-           cache->symbols.count * sizeof(uint32_t));
-    ids->count += cache->symbols.count;
+    ids_append(ids, &cache->symbols);
     trim(cache);
 }
 

@@ -136,29 +136,22 @@ static void encode_from(struct encoder *encoder, struct slice text, size_t from,
         take_unencodable(encoder, ids, begun);
 }
 
-static void append(struct ids *ids, const struct ids *more)
-{
-    if (more->count > 0)
-        memcpy(ids_reserve(ids, more->count), more->at, more->count * sizeof(*more->at));
-    ids->count += more->count;
-}
-
 static void append_before(const struct tokenizer *tokenizer, enum encoder_special special,
                           struct ids *ids)
 {
     if (special == ENCODER_PROCESSED)
-        append(ids, &tokenizer->postprocessor.before);
+        ids_append(ids, &tokenizer->postprocessor.before);
     else if (special == ENCODER_COMPLETION)
-        append(ids, &tokenizer->before_completion);
+        ids_append(ids, &tokenizer->before_completion);
 }
 
 static void append_after(const struct tokenizer *tokenizer, enum encoder_special special,
                          struct ids *ids)
 {
     if (special == ENCODER_PROCESSED)
-        append(ids, &tokenizer->postprocessor.after);
+        ids_append(ids, &tokenizer->postprocessor.after);
     else if (special == ENCODER_COMPLETION)
-        append(ids, &tokenizer->after_completion);
+        ids_append(ids, &tokenizer->after_completion);
 }
 
 void encoder_encode(struct encoder *encoder, struct slice text, enum encoder_special special,

@@ -4,6 +4,7 @@
 #include "gateway/token/ids.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define FIRST_ROOM 64 /* a short prompt; then it doubles */
 
@@ -30,4 +31,11 @@ uint32_t *ids_reserve(struct ids *ids, size_t more)
     ids->at = xrealloc(ids->at, room * sizeof(*ids->at));
     ids->room = room;
     return ids->at + ids->count;
+}
+
+void ids_append(struct ids *ids, const struct ids *more)
+{
+    if (more->count > 0)
+        memcpy(ids_reserve(ids, more->count), more->at, more->count * sizeof(*more->at));
+    ids->count += more->count;
 }

@@ -19,6 +19,7 @@ void ids_release(struct ids *ids);
 /* Room for `more` ids behind the last one; written at the returned place, then counted by adding to
  * `count`. Valid until the next call. */
 uint32_t *ids_reserve(struct ids *ids, size_t more);
+void ids_append(struct ids *ids, const struct ids *more);
 
 static inline void ids_add(struct ids *ids, uint32_t id)
 {

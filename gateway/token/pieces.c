@@ -42,6 +42,13 @@ static const char *ring_at(const struct pieces *pieces, const struct pieces_slot
     return pieces->head <= at + pieces->ring_bytes ? pieces->ring + at % pieces->ring_bytes : NULL;
 }
 
+/* `ids` may be NULL where there are none. */
+static void copy_ids(void *to, const uint32_t *ids, size_t count)
+{
+    if (count > 0)
+        memcpy(to, ids, count * sizeof(*ids));
+}
+
 /* Room for a record, which never wraps around; its place counted from the ring's first byte ever.
  */
 static uint64_t ring_take(struct pieces *pieces, size_t bytes)
@@ -77,12 +84,12 @@ void pieces_put(struct pieces *pieces, const struct piece *piece, struct slice b
         return;
     slot.count = (uint32_t)count;
     if (count <= PIECES_INLINE && !kept) {
-        memcpy(slot.ids, ids, id_bytes);
+        copy_ids(slot.ids, ids, count);
     } else {
         uint64_t at = ring_take(pieces, (id_bytes + kept + 3) & ~(size_t)3);
         char *record = pieces->ring + at % pieces->ring_bytes;
 
-        memcpy(record, ids, id_bytes);
+        copy_ids(record, ids, count);
         memcpy(record + id_bytes, bytes.at, kept);
         slot.at[0] = (uint32_t)at;
         slot.at[1] = (uint32_t)(at >> 32);

@@ -69,7 +69,7 @@ static inline bool pieces_get(const struct pieces *pieces, const struct piece *p
     return true;
 }
 
-/* Keeps what a piece became. */
+/* Keeps what a piece became; no ids at all is possible, and `ids` NULL then. */
 void pieces_put(struct pieces *pieces, const struct piece *piece, struct slice bytes,
                 const uint32_t *ids, size_t count);
 

@@ -61,7 +61,10 @@ static void put(struct rig *rig, uint64_t number)
     struct slice bytes = piece_bytes(number, text);
     struct piece piece = piece_of(bytes, bytes.len, keyed);
 
-    pieces_put(&rig->pieces, &piece, bytes, ids, piece_ids(number, bytes, ids));
+    size_t count = piece_ids(number, bytes, ids);
+
+    /* a row that has never held an id has no memory */
+    pieces_put(&rig->pieces, &piece, bytes, count > 0 ? ids : NULL, count);
 }
 
 /* Whether it is known; what it gives is checked. */
