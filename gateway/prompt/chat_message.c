@@ -42,6 +42,12 @@ static void put_ordered(struct build *build, struct value *dict, struct json_val
     }
 }
 
+/* Calls that no Pydantic model has read keep their order. */
+static size_t ranks(const struct build *build, size_t count)
+{
+    return build->call->prompt->plain_calls ? 0 : count;
+}
+
 /* Arguments that are no JSON become {}, as vLLM has it; so does anything but an object or list. */
 static struct value *parsed_arguments(struct build *build, struct json_value json)
 {
@@ -74,7 +80,7 @@ static struct value *call_member(struct build *build, struct slice key, struct j
     if (!slice_eq(key, SLICE("function")))
         return build_any(build, value);
     dict = build_dict(build);
-    put_ordered(build, dict, value, order, ARRAY_LEN(order), function_member);
+    put_ordered(build, dict, value, order, ranks(build, ARRAY_LEN(order)), function_member);
     return dict;
 }
 
@@ -95,7 +101,7 @@ struct value *chat_tool_calls(struct build *build, struct json_value json)
         struct value *dict = build_dict(build);
 
         json_take(&r, &item);
-        put_ordered(build, dict, item, order, ARRAY_LEN(order), call_member);
+        put_ordered(build, dict, item, order, ranks(build, ARRAY_LEN(order)), call_member);
         build_append(build, list, dict);
     }
     return count > 0 ? list : NULL;
@@ -103,10 +109,7 @@ struct value *chat_tool_calls(struct build *build, struct json_value json)
 
 /* ---- messages ---- */
 
-static const struct {
-    struct slice key;
-    size_t offset; /* in struct message_in */
-} message_members[] = {
+static const struct json_member message_members[] = {
     { SLICE_INIT("role"), offsetof(struct message_in, role) },
     { SLICE_INIT("content"), offsetof(struct message_in, content) },
     { SLICE_INIT("name"), offsetof(struct message_in, name) },
@@ -117,20 +120,6 @@ static const struct {
     { SLICE_INIT("tools"), offsetof(struct message_in, tools) },
     { SLICE_INIT("task"), offsetof(struct message_in, task) },
 };
-
-static struct message_in read_message(struct json_reader *r)
-{
-    struct message_in in = { .role = { .kind = JSON_KIND_NONE } };
-    struct json_value key, value;
-
-    while (json_next(r, &key)) {
-        json_take(r, &value);
-        for (size_t i = 0; i < ARRAY_LEN(message_members); i++)
-            if (json_text_is(key, message_members[i].key))
-                *(struct json_value *)((char *)&in + message_members[i].offset) = value;
-    }
-    return in;
-}
 
 static void put_assistant(struct build *build, struct value *dict, const struct message_in *in)
 {
@@ -172,7 +161,6 @@ static struct value *message_value(struct build *build, const struct message_in 
 struct value *chat_messages(struct build *build)
 {
     struct value *list = build_list(build);
-    struct message_in in;
     struct json_reader r;
     bool more;
 
@@ -180,9 +168,11 @@ struct value *chat_messages(struct build *build)
     if (!json_enter_array(&r))
         return build_fail(build, &reason_bad_value);
     for (more = json_next(&r, NULL); more && !build->reason;) {
+        struct message_in in = { .role = { .kind = JSON_KIND_NONE } };
+
         if (!json_enter_object(&r))
             return build_fail(build, &reason_bad_value);
-        in = read_message(&r);
+        json_pick(&r, message_members, ARRAY_LEN(message_members), &in);
         more = json_next(&r, NULL);
         build_append(build, list, message_value(build, &in, !more));
     }

@@ -21,9 +21,12 @@ enum dialect_body {
 enum dialect_prompt {
     DIALECT_PROMPT_OPAQUE, /* nowhere that an engine's own way from it to tokens is known */
     DIALECT_PROMPT_CHAT,   /* messages, or a prompt where there are none */
+    DIALECT_PROMPT_OTHER,  /* in a form that `to_chat` makes a chat of */
     DIALECT_PROMPT_TEXT,   /* prompt: text, ids, or a list of these */
     DIALECT_PROMPT_INPUT,  /* the same in `input` */
 };
+
+struct prompt;
 
 enum answer_usage_bit {
     ANSWER_USAGE_PROMPT = 1,
@@ -73,6 +76,9 @@ struct dialect_type {
     bool include_usage;      /* takes stream_options.include_usage */
     const char *error_media; /* content type of `error` */
 
+    /* The chat that the engine makes of a request (convert.h); NULL unless DIALECT_PROMPT_OTHER. */
+    const struct reason *(*to_chat)(const struct prompt *prompt, struct buf *out,
+                                    struct prompt *ret_chat);
     /* A whole answer that says what went wrong. `message` empty: the reason's text. `param` empty:
      * null. */
     void (*error)(struct buf *out, const struct reason *reason, struct slice message,

@@ -4,6 +4,7 @@
  * beside the input, not in it.
  */
 #include "gateway/prompt/answer.h"
+#include "gateway/prompt/convert.h"
 
 static const struct {
     struct slice type;
@@ -167,6 +168,8 @@ const struct dialect_type dialect_messages = {
     .help = "Anthropic messages.",
     .routes = routes,
     .body = DIALECT_BODY_JSON,
+    .prompt = DIALECT_PROMPT_OTHER,
+    .to_chat = convert_messages,
     .needs_model = true,
     .streams = true,
     .error_media = "application/json",

@@ -2,6 +2,7 @@
  * OpenAI's responses: typed events with sequence numbers, usage inside the terminal one, no [DONE].
  */
 #include "gateway/prompt/answer.h"
+#include "gateway/prompt/convert.h"
 
 #include <inttypes.h>
 
@@ -100,6 +101,8 @@ const struct dialect_type dialect_responses = {
     .help = "OpenAI responses.",
     .routes = routes,
     .body = DIALECT_BODY_JSON,
+    .prompt = DIALECT_PROMPT_OTHER,
+    .to_chat = convert_responses,
     .needs_model = true,
     .streams = true,
     .error_media = "application/json",

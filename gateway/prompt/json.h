@@ -81,6 +81,16 @@ bool json_enter_array(struct json_reader *reader);
 bool json_next(struct json_reader *reader, struct json_value *ret_key);
 /* Takes the next value whole. ret_value may be NULL; kind is JSON_KIND_NONE after an error. */
 void json_take(struct json_reader *reader, struct json_value *ret_value);
+/* Which member of an object goes where. */
+struct json_member {
+    struct slice key;
+    size_t offset; /* of a struct json_value */
+};
+
+/* Takes all that is left of the object entered last. Of the members named, the last of its name is
+ * put where its row says; those that are not there stay as they were. */
+void json_pick(struct json_reader *reader, const struct json_member *members, size_t count,
+               void *ret);
 /* NULL when exactly one value was read and nothing but white space follows. */
 const struct reason *json_close(struct json_reader *reader) MUST_USE;
 

@@ -267,3 +267,16 @@ void json_write_text(struct buf *out, struct slice text)
 {
     reply_json_string(out, text);
 }
+
+void json_pick(struct json_reader *reader, const struct json_member *members, size_t count,
+               void *ret)
+{
+    struct json_value key, value;
+
+    while (json_next(reader, &key)) {
+        json_take(reader, &value);
+        for (size_t i = 0; i < count; i++)
+            if (json_text_is(key, members[i].key))
+                *(struct json_value *)((char *)ret + members[i].offset) = value;
+    }
+}

@@ -75,7 +75,7 @@ struct pipeline {
     struct list encoders;
     struct turns *turns;
     struct ids ids;
-    struct buf text;
+    struct buf text, converted;
     struct arena arena;
 };
 
@@ -96,6 +96,7 @@ struct pipeline *pipeline_new(void)
     pipeline->turns = turns_new(0);
     ids_init(&pipeline->ids);
     buf_init(&pipeline->text, SIZE_MAX);
+    buf_init(&pipeline->converted, SIZE_MAX);
     arena_init(&pipeline->arena, 0);
     return pipeline;
 }
@@ -117,6 +118,7 @@ void pipeline_free(struct pipeline *pipeline)
     turns_free(pipeline->turns);
     ids_release(&pipeline->ids);
     buf_release(&pipeline->text);
+    buf_release(&pipeline->converted);
     arena_release(&pipeline->arena);
     free(pipeline);
 }
@@ -241,10 +243,9 @@ static enum exactness why_failed(const struct reason *reason)
     return EXACTNESS_malformed;
 }
 
-static enum exactness take_chat(struct run *run)
+static enum exactness take_chat(struct run *run, const struct prompt *prompt)
 {
     const struct pipeline_call *call = run->call;
-    const struct prompt *prompt = call->prompt;
     struct pipeline *pipeline = run->pipeline;
     struct chat_call chat = {
         .recipe = call->recipe,
@@ -270,6 +271,20 @@ static enum exactness take_chat(struct run *run)
         encode(run, slice_head(text.text, text.sure), prompt->add_special_tokens == PROMPT_ON);
     run->tokens->keys_exact = exactness == EXACTNESS_exact;
     return exactness == EXACTNESS_exact && text.media ? EXACTNESS_media : exactness;
+}
+
+/* Another API's request, by way of the chat that its engine makes of it. */
+static enum exactness take_converted(struct run *run)
+{
+    const struct prompt *prompt = run->call->prompt;
+    struct prompt chat;
+
+    if (!run->call->recipe)
+        return EXACTNESS_no_tokenizer;
+    run->tokens->reason = prompt->dialect->to_chat(prompt, &run->pipeline->converted, &chat);
+    if (run->tokens->reason)
+        return why_failed(run->tokens->reason);
+    return chat.exactness == EXACTNESS_exact ? take_chat(run, &chat) : chat.exactness;
 }
 
 static enum exactness take_text(struct run *run, struct json_value json)
@@ -357,8 +372,10 @@ static enum exactness take(struct run *run)
     switch ((enum dialect_prompt)prompt->dialect->prompt) {
     case DIALECT_PROMPT_CHAT:
         if (prompt->messages.kind > JSON_KIND_NULL)
-            return run->call->recipe ? take_chat(run) : EXACTNESS_no_tokenizer;
+            return run->call->recipe ? take_chat(run, prompt) : EXACTNESS_no_tokenizer;
         return take_prompt(run, prompt->prompt);
+    case DIALECT_PROMPT_OTHER:
+        return take_converted(run);
     case DIALECT_PROMPT_TEXT:
         return take_prompt(run, prompt->prompt);
     case DIALECT_PROMPT_INPUT:
@@ -377,6 +394,7 @@ void pipeline_forget(struct pipeline *pipeline)
         ids_release(&pipeline->ids);
     pipeline->ids.count = 0;
     buf_release(&pipeline->text);
+    buf_release(&pipeline->converted);
     arena_release(&pipeline->arena);
 }
 

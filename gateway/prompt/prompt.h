@@ -44,6 +44,11 @@ struct prompt {
     struct json_value messages, tools, prompt, input, system, lora;
     struct json_value chat_template, chat_template_kwargs, documents;
     struct json_value tool_choice, reasoning_effort;
+    struct json_value instructions, reasoning, truncation; /* Responses */
+    struct json_value previous;      /* an earlier response, in whatever form it is named */
+    struct json_value output_config; /* Messages */
+    /* Of a converted request: its calls pass no Pydantic model that would order their members. */
+    bool plain_calls;
     /* What shapes the text around them: enum prompt_switch. */
     int8_t add_generation_prompt, continue_final_message, add_special_tokens, return_token_strs;
     uint8_t exactness; /* enum exactness: exact, or what in the request makes its tokens unknowable

@@ -89,6 +89,27 @@ class PromptTokens(Scenario):
         self.assertEqual(metrics.total("sluice_prompt_tokens_mismatched_total"), 0)
         self.assertEqual(metrics.total("sluice_tokens_exact", model="sim"), 1)
 
+    def test_responses_are_predicted_by_the_chats_they_become(self):
+        gateway = self.start()  # whose engine counts responses otherwise, but chats by the template
+        user = {"role": "user", "content": "look"}
+        call = {"type": "function_call", "call_id": "call_1", "name": "look", "arguments": "{\"at\": 1}"}
+        cases = [({"input": "look"}, {"messages": [user]}),
+                 ({"input": "look", "instructions": "Be \"brief\"."},
+                  {"messages": [{"role": "system", "content": "Be \"brief\"."}, user]}),
+                 ({"input": [user], "tools": [{"type": "function", **TOOL["function"]}]}, {"messages": [user], "tools": [TOOL]}),
+                 ({"input": [user, {"role": "assistant", "content": "yes"}, call,
+                             {"type": "function_call_output", "call_id": "call_1", "output": "seen"}]},
+                  {"messages": [user, {"role": "assistant", "content": "yes", "tool_calls": CALLS},
+                                {"role": "tool", "tool_call_id": "call_1", "content": "seen"}]})]
+        counts = []
+        for body, chat in cases:
+            status, answer = self.ask(gateway, "/v1/responses", {"model": "sim", "max_output_tokens": 2, **body})
+            self.assertEqual(status, 200, answer)
+            counts.append(self.ask(gateway, "/tokenize", {"model": "sim", **chat}, port=self.sim.port)[1]["count"])
+        lines = self.lines(gateway, len(cases))
+        self.assertEqual([line["predicted_prompt_tokens"] for line in lines], counts)
+        self.assertEqual({line["tokens"] for line in lines}, {"exact"})
+
     def test_completions_are_predicted_whatever_form_they_have(self):
         gateway = self.start()
         cases = [("Once upon a time, there was a river.", "exact"), ([5, 6, 7, 8, 9], "exact"), (["only one"], "exact"),
@@ -109,9 +130,10 @@ class PromptTokens(Scenario):
                  ({"messages": hello, "chat_template": "{{ 1 }}"}, "own_template")]
         for body, _ in cases:  # whatever the engine says to it: the gateway refuses none
             self.ask(gateway, "/v1/chat/completions", {"model": "sim", "max_tokens": 1, **body})
-        self.ask(gateway, "/v1/responses", {"model": "sim", "max_output_tokens": 1, "input": "hello"})
+        self.ask(gateway, "/v1/responses", {"model": "sim", "max_output_tokens": 1, "input": "hello",
+                                            "previous_response_id": "resp_1"})
         words = [line["tokens"] for line in self.lines(gateway, len(cases) + 1)]
-        self.assertEqual(words, [word for _, word in cases] + ["dialect"])
+        self.assertEqual(words, [word for _, word in cases] + ["remembered"])
         by_word = gateway.metrics().by("sluice_prompts_total", "tokens")
         self.assertEqual(by_word, {word: 1 for word in words})
 

@@ -82,6 +82,7 @@ static void rows_are_whole(void **state)
         assert_non_null(d->error);
         assert_non_null(d->stream_error);
         assert_non_null(d->classify);
+        assert_int_equal(d->to_chat != NULL, d->prompt == DIALECT_PROMPT_OTHER);
         assert_string_equal(d->error_media, "application/json");
         assert_true(d->streams || !(d->include_usage || d->streams_unasked));
     }
