@@ -79,6 +79,7 @@ static bool load_token(struct added *added, const struct node *node, const struc
         return node_fail(&content, "is longer than %d bytes", CONTENT_BYTES_MAX);
     token->content = slice_dup(text);
     token->content_len = text.len;
+    token->place = node->index;
     token = keep_token(added, vocab, known, next);
     if (token->id != said)
         log_warn(NULL,
@@ -115,14 +116,15 @@ static void build_matcher(struct added_matcher *matcher, struct trie_key *keys, 
 
 /* Two tokens that are looked for under one text: the reference takes one of them by chance, another
  * one from load to load. */
-static bool check_keys(const struct node *node, const struct trie_key *keys, size_t count)
+static bool check_keys(const struct added *added, const struct node *node,
+                       const struct trie_key *keys, size_t count)
 {
     struct map known;
     bool good = true;
 
     map_init(&known);
     for (size_t i = 0; i < count && good; i++) {
-        struct node element = node_at(node, keys[i].value);
+        struct node element = node_at(node, added->tokens[keys[i].value].place);
 
         if (map_put(&known, keys[i].text, (void *)(uintptr_t)&keys[i]))
             good = node_fail(&element, "is the same as another one once it is normalized");
@@ -136,15 +138,19 @@ static bool load_matcher(struct added *added, const struct node *node, bool norm
 {
     struct trie_key *keys = xcalloc(added->count + 1, sizeof(*keys));
     size_t count = 0;
-    bool good;
+    bool good = true;
 
-    for (size_t i = 0; i < added->count; i++) {
+    for (size_t i = 0; i < added->count && good; i++) {
+        struct node element = node_at(node, added->tokens[i].place);
+
         if (added->tokens[i].normalized != normalized)
             continue;
         keys[count].text.at = sought(&added->tokens[i], normalizer, scratch, &keys[count].text.len);
         keys[count++].value = (uint32_t)i;
+        if (normalized && scratch->outgrown)
+            good = node_fail(&element, "grows too much once it is normalized");
     }
-    good = check_keys(node, keys, count);
+    good = good && check_keys(added, node, keys, count);
     if (good)
         build_matcher(normalized ? &added->normalized : &added->raw, keys, count);
     for (size_t i = 0; i < count; i++)
@@ -153,16 +159,19 @@ static bool load_matcher(struct added *added, const struct node *node, bool norm
     return good;
 }
 
+/* Steps through the trie that looking for inner tokens may take: known files need a thousandth. */
+#define INNER_STEPS_MAX ((size_t)16 << 20)
+
 /* Takes firmness from the tokens that occur inside `token` and not at its end: a text that goes on
  * like it would be cut otherwise. */
-static void unfirm_inner(struct added *added, const struct added_token *token)
+static void unfirm_inner(struct added *added, const struct added_token *token, size_t *steps)
 {
     struct slice text = content_of(token);
 
-    for (size_t from = 0; from < text.len; from++) {
+    for (size_t from = 0; from < text.len && *steps < INNER_STEPS_MAX; from++) {
         uint32_t node = added->raw.trie.root[(uint8_t)text.at[from]];
 
-        for (size_t at = from + 1; node != TRIE_NONE && at < text.len; at++) {
+        for (size_t at = from + 1; node != TRIE_NONE && at < text.len; at++, ++*steps) {
             uint32_t value = added->raw.trie.nodes[node].value;
 
             if (value != TRIE_NONE)
@@ -172,8 +181,12 @@ static void unfirm_inner(struct added *added, const struct added_token *token)
     }
 }
 
+/* Where there are so many tokens inside of others that finding them takes too long, none is firm:
+ * texts then have no cuts, which only save work. */
 static void find_firm(struct added *added)
 {
+    size_t steps = 0;
+
     for (size_t i = 0; i < added->count; i++) {
         struct added_token *token = &added->tokens[i];
 
@@ -181,7 +194,9 @@ static void find_firm(struct added *added)
     }
     for (size_t i = 0; i < added->count; i++)
         if (!added->tokens[i].normalized)
-            unfirm_inner(added, &added->tokens[i]);
+            unfirm_inner(added, &added->tokens[i], &steps);
+    for (size_t i = 0; i < added->count && steps >= INNER_STEPS_MAX; i++)
+        added->tokens[i].ends_firmly = false;
 }
 
 bool added_load(struct added *added, const struct node *node, const struct vocab *vocab,

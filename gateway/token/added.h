@@ -15,6 +15,7 @@
 struct added_token {
     char *content; /* owned */
     size_t content_len;
+    size_t place; /* in the file's list */
     uint32_t id;
     bool single_word; /* only where no word goes on at either side */
     bool lstrip;      /* takes the white space before it */

@@ -178,13 +178,14 @@ static size_t cluster_bytes(struct slice text, size_t at, size_t limit)
     return end - at;
 }
 
-bool charsmap_apply(const struct charsmap *charsmap, struct slice text, struct text *out)
+bool charsmap_apply(const struct charsmap *charsmap, struct slice text, size_t most,
+                    struct text *out)
 {
     struct slice replacement;
     bool same = true;
     uint32_t bytes;
 
-    for (size_t at = 0; at < text.len;) {
+    for (size_t at = 0; at < text.len && out->len <= most;) {
         size_t cluster = cluster_bytes(text, at, CLUSTER_BYTES), end;
 
         if (cluster < CLUSTER_BYTES &&
@@ -196,7 +197,7 @@ bool charsmap_apply(const struct charsmap *charsmap, struct slice text, struct t
         }
         /* All of a cluster that is long, however long, is looked at code point by code point. */
         end = at + (cluster < CLUSTER_BYTES ? cluster : cluster_bytes(text, at, SIZE_MAX));
-        for (; at < end; at += bytes) {
+        for (; at < end && out->len <= most; at += bytes) {
             unicode_read(text.at + at, &bytes);
             if (charsmap_find(charsmap, slice_of(text.at + at, bytes), &replacement)) {
                 text_add(out, replacement);

@@ -28,8 +28,10 @@ bool charsmap_find(const struct charsmap *charsmap, struct slice chunk,
 /*
  * The same text with every cluster of code points that belong together (UAX #29) replaced: whole
  * where it has fewer than six bytes and is found, code point by code point otherwise, as the
- * reference does it. True when nothing is replaced.
+ * reference does it. True when nothing is replaced. Ends early once `out` has more than `most`
+ * bytes.
  */
-bool charsmap_apply(const struct charsmap *charsmap, struct slice text, struct text *out);
+bool charsmap_apply(const struct charsmap *charsmap, struct slice text, size_t most,
+                    struct text *out);
 
 #endif

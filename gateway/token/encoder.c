@@ -129,8 +129,8 @@ static void encode_from(struct encoder *encoder, struct slice text, size_t from,
         encode_raw(encoder, slice_of(text.at + at, text.len - at), at == 0, ids);
     encoder->exact = !encoder->scratch.gave_up && !encoder->deadline.passed;
     if (encoder->scratch.gave_up)
-        log_warn(NULL, "tokenizer: a regular expression took too many steps; a text's ids may be "
-                       "wrong");
+        log_warn(NULL, "tokenizer: a regular expression took too many steps, or a text grew too "
+                       "much; its ids may be wrong");
     encoder->scratch.gave_up = false;
     if (encoder->tokenizer->model.unk_id == MODEL_UNENCODABLE)
         take_unencodable(encoder, ids, begun);

@@ -85,6 +85,7 @@ struct slice normalizer_apply(const struct normalizer *normalizer, struct scratc
 {
     size_t turn = 0;
 
+    scratch_allow(scratch, text.len);
     scratch->front_lost = false;
     for (size_t i = 0; i < normalizer->count; i++) {
         const struct normalizer_step *step = &normalizer->steps[i];
@@ -93,6 +94,8 @@ struct slice normalizer_apply(const struct normalizer *normalizer, struct scratc
         text_clear(out);
         if (step->type->run(step, scratch, text, out))
             continue;
+        if (scratch_outgrows(scratch, out->len))
+            return slice_of(NULL, 0);
         text = text_slice(out);
         turn = !turn;
     }

@@ -55,6 +55,8 @@ static bool replace_byte(const struct normalizer_step *step, struct scratch *scr
         return true;
     if (text.at[0] == byte && step->content_len == 0)
         scratch->front_lost = true;
+    if (scratch_outgrows(scratch, text.len - count + count * step->content_len))
+        return false;
     at = text_reserve(out, text.len - count + count * step->content_len);
     for (size_t i = 0; i < text.len; i++) {
         if (text.at[i] != byte) {
@@ -86,6 +88,8 @@ static bool run_replace(const struct normalizer_step *step, struct scratch *scra
             scratch->front_lost = true;
         text_add(out, slice_of(text.at + at, start - at));
         text_add(out, content(step));
+        if (scratch_outgrows(scratch, out->len))
+            return false;
         at = end;
         found = true;
     }
@@ -148,8 +152,7 @@ static bool load_precompiled(const struct node *node, struct normalizer_step *st
 static bool run_precompiled(const struct normalizer_step *step, struct scratch *scratch,
                             struct slice text, struct text *out)
 {
-    (void)scratch;
-    return charsmap_apply(&step->charsmap, text, out);
+    return charsmap_apply(&step->charsmap, text, scratch->most_bytes, out);
 }
 
 const struct normalizer_type normalizer_precompiled = {

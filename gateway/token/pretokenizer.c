@@ -292,6 +292,8 @@ static void run_rewrite(const struct pretokenizer_step *step, struct scratch *sc
             &scratch->spans[!turns->spans]);
     turns->spans = !turns->spans;
     turns->text = !turns->text;
+    if (scratch_outgrows(scratch, scratch->spans[turns->spans].text.len))
+        scratch->spans[turns->spans].count = 0;
 }
 
 static void run_step(const struct pretokenizer_step *step, struct scratch *scratch, bool first,
@@ -315,10 +317,11 @@ const struct spans *pretokenizer_apply(const struct pretokenizer *pretokenizer,
 {
     struct turns turns = { 0 };
 
+    scratch_allow(scratch, text.len);
     scratch->spans[0].count = 0;
     scratch->spans[0].text = text;
     spans_add(&scratch->spans[0], 0, text.len);
-    for (size_t i = 0; i < pretokenizer->count; i++)
+    for (size_t i = 0; i < pretokenizer->count && !scratch->outgrown; i++)
         run_step(&pretokenizer->steps[i], scratch, first, &turns);
     return &scratch->spans[turns.spans];
 }

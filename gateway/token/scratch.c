@@ -39,3 +39,22 @@ struct regex_room *scratch_regex(struct scratch *scratch)
         scratch->regex = regex_room_new();
     return scratch->regex;
 }
+
+#define GROWTH       16
+#define GROWTH_BYTES 256
+#define PLACES       ((size_t)UINT32_MAX - 1) /* places in a text have 32 bits */
+
+void scratch_allow(struct scratch *scratch, size_t text_bytes)
+{
+    size_t most = text_bytes * GROWTH + GROWTH_BYTES;
+
+    scratch->most_bytes = most < PLACES ? most : PLACES;
+    scratch->outgrown = false;
+}
+
+bool scratch_outgrows(struct scratch *scratch, size_t bytes)
+{
+    scratch->outgrown |= bytes > scratch->most_bytes;
+    scratch->gave_up |= scratch->outgrown;
+    return scratch->outgrown;
+}

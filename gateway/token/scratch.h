@@ -27,12 +27,24 @@ struct scratch {
     struct spans spans[2];       /* what they read and what they make */
     struct normal normal;
     struct regex_room *regex; /* NULL: no regular expression has been run yet */
+    size_t most_bytes;        /* that the steps may make of the text at hand */
+    bool outgrown;            /* they would have made more: what they gave is not to be used */
     bool front_lost;          /* a normalizer dropped the beginning of the text at hand */
-    bool gave_up;             /* a regular expression met its limit */
+    bool gave_up;             /* a regular expression or a growing text met its limit */
 };
 
 void scratch_init(struct scratch *scratch);
 void scratch_release(struct scratch *scratch);
+/*
+ * Steps that put texts in can be chained so that a text grows a thousandfold with each. What a
+ * normalizer or pre-tokenizer makes of a text is therefore bounded by its length: 16 times that,
+ * and a little for what is put before short ones. NFKC alone makes 11 times as much of U+FDFA,
+ * letters of bytes twice, U+2581 for spaces three times; no known file comes near them all. Steps
+ * that only map code points are stopped afterwards, so memory is bounded by a few times as much.
+ */
+void scratch_allow(struct scratch *scratch, size_t text_bytes);
+/* Whether `bytes` are more than that; then the text has no ids for sure either (gave_up). */
+bool scratch_outgrows(struct scratch *scratch, size_t bytes);
 struct regex_room *scratch_regex(struct scratch *scratch);
 
 #endif

@@ -71,8 +71,9 @@ void encoder_encode(struct encoder *encoder, struct slice text, enum encoder_spe
 
 /*
  * Whether the ids of the last call are the reference's for sure. Not so where a regular expression
- * took more steps than it may, and where a text has something unknown that the file has no token
- * for: the reference fails on such a text.
+ * took more steps than it may, where normalizers make a text many times as long (scratch.h), and
+ * where a text has something unknown that the file has no token for: the reference fails on such a
+ * text.
  */
 bool encoder_exact(const struct encoder *encoder);
 

@@ -29,6 +29,15 @@
 #define ADDED(id, content)                                                                         \
     "{\"id\":" id ",\"content\":" content ",\"single_word\":false,\"lstrip\":false,"               \
     "\"rstrip\":false,\"normalized\":false}"
+#define NORMALIZED(id, content)                                                                    \
+    "{\"id\":" id ",\"content\":" content ",\"single_word\":false,\"lstrip\":false,"               \
+    "\"rstrip\":false,\"normalized\":true}"
+/* Ten times as many. */
+#define GROWS "{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"aaaaaaaaaa\"}"
+/* An empty one and one that is there twice stand before them. */
+#define SAME_NORMALIZED                                                                            \
+    WITH("\"added_tokens\":[" NORMALIZED("4", "\"\"") "," NORMALIZED("4", "\"X\"") "," NORMALIZED( \
+        "4", "\"X\"") "," NORMALIZED("5", "\"x\"") "],\"normalizer\":{\"type\":\"Lowercase\"}")
 #define ADDED_LIST(list) WITH("\"added_tokens\":[" list "]")
 
 static void refused(const char *json, const char *config, const char *wanted)
@@ -144,6 +153,11 @@ static const struct {
     { ADDED_LIST(ADDED("-1", "\"x\"")), "added_tokens[0].id: is -1" },
     { ADDED_LIST(ADDED("7", "7")), "added_tokens[0].content: must be a string" },
     { ADDED_LIST("{\"id\":1,\"content\":\"x\"}"), "added_tokens[0].single_word: is missing" },
+    { SAME_NORMALIZED, "added_tokens[3]: is the same as another one once it is normalized" },
+    { WITH("\"added_tokens\":[" NORMALIZED("7", "\"a\"") "],\"normalizer\":{\"type\":\"Sequence\","
+                                                         "\"normalizers\":[" GROWS "," GROWS
+                                                         "," GROWS "]}"),
+      "added_tokens[0]: grows too much once it is normalized" },
     { WITH("\"added_tokens\":{}"), "added_tokens: must be an array" },
     { WITH("\"truncation\":{\"max_length\":-1,\"strategy\":\"OnlyFirst\"}"),
       "truncation.max_length: is -1" },

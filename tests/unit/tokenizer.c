@@ -202,6 +202,57 @@ static void ids_are_found_by_content(void **state)
 #define AB_SCORES          "\"vocab\":[[\"a\",-1.0],[\"b\",-1.0],[\"ab\",-1.5],[\"<0x71>\",-3.0]]"
 
 /* The reference loads these and fails on the texts that are not exact here. */
+#define GROWS(pattern) "{\"type\":\"Replace\",\"pattern\":{" pattern "},\"content\":\"aaaaaaaaaa\"}"
+#define GROWS_BYTE     GROWS("\"String\":\"a\"")
+#define GROWS_REGEX    GROWS("\"Regex\":\"a\"")
+#define PREPENDS       "{\"type\":\"Prepend\",\"prepend\":\"aaaaaaaaaa\"}"
+#define LETTERS        "{\"type\":\"ByteLevel\"}"
+#define WITH_STEPS(member, list, steps)                                                            \
+    "{\"" member "\":{\"type\":\"Sequence\",\"" list "\":[" steps "]},\"model\":{"                 \
+    "\"type\":\"WordLevel\",\"unk_token\":\"u\",\"vocab\":{\"u\":0}}}"
+#define TEN(x) x "," x "," x "," x "," x "," x "," x "," x "," x "," x
+#define LETTERS_OF_PIECES                                                                          \
+    "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":"      \
+    "false}"
+
+/* Without a limit these have ten to the tenth times the text, or a thousand times. */
+static void a_text_that_grows_without_bounds_says_so(void **state)
+{
+    static const struct {
+        const char *json, *text;
+        bool exact;
+    } rows[] = {
+        { WITH_STEPS("normalizer", "normalizers", GROWS_BYTE), "aaa", true },
+        { WITH_STEPS("normalizer", "normalizers", TEN(GROWS_BYTE)), "aaa", false },
+        { WITH_STEPS("normalizer", "normalizers", TEN(GROWS_REGEX)), "aaa", false },
+        { WITH_STEPS("normalizer", "normalizers", PREPENDS), "a", true },
+        { WITH_STEPS("normalizer", "normalizers",
+                     TEN(PREPENDS) "," TEN(PREPENDS) "," TEN(PREPENDS)),
+          "a", false },
+        { WITH_STEPS("normalizer", "normalizers", LETTERS), "\xc3\xa9", true },
+        { WITH_STEPS("normalizer", "normalizers", TEN(LETTERS) "," TEN(LETTERS)), "\xc3\xa9",
+          false },
+        { WITH_STEPS("pre_tokenizer", "pretokenizers",
+                     TEN(LETTERS_OF_PIECES) "," TEN(LETTERS_OF_PIECES)),
+          "\xc3\xa9", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct tokenizer *tokenizer = rig_load(rows[i].json);
+        struct encoder *encoder = encoder_new(tokenizer, 1 << 20);
+        struct ids ids;
+
+        ids_init(&ids);
+        encoder_encode(encoder, slice_str(rows[i].text), ENCODER_PLAIN, &ids);
+        if (encoder_exact(encoder) != rows[i].exact)
+            fail_msg("row %zu should%s be exact", i, rows[i].exact ? "" : " not");
+        ids_release(&ids);
+        encoder_free(encoder);
+        tokenizer_unref(tokenizer);
+    }
+}
+
 static void a_text_without_ids_says_so(void **state)
 {
     static const struct {
@@ -295,6 +346,7 @@ int main(void)
         cmocka_unit_test(white_space_is_taken_once),
         cmocka_unit_test(ids_are_found_by_content),
         cmocka_unit_test(a_text_without_ids_says_so),
+        cmocka_unit_test(a_text_that_grows_without_bounds_says_so),
         cmocka_unit_test(of_equal_added_tokens_the_last_one_counts),
     };
 
