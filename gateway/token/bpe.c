@@ -7,6 +7,7 @@
 #include "gateway/base/utf8.h"
 #include "gateway/token/merge.h"
 #include "gateway/token/pieces.h"
+#include "gateway/token/seams.h"
 #include "gateway/token/text.h"
 #include "gateway/token/words.h"
 
@@ -25,6 +26,7 @@ struct bpe {
     uint32_t unk_id;
     struct text prefix, end_of_word; /* empty: none */
     const struct split_type *split;
+    struct seams seams;
     uint64_t seed[2];
 };
 
@@ -204,6 +206,14 @@ static void find_whole(struct bpe *bpe, bool ignore_merges)
     bpe_cache_free(cache);
 }
 
+/* Bytes are cut by the split, and a whole piece that is a token must be seen whole. */
+static void find_seams(struct bpe *bpe, const struct bpe_spec *spec)
+{
+    if (!spec->byte_level && !spec->ignore_merges && spec->prefix.len == 0 &&
+        spec->end_of_word.len == 0)
+        seams_init(&bpe->seams, &bpe->merge, &bpe->words, bpe->byte_ids);
+}
+
 static uint32_t ids_of(const struct bpe_spec *spec)
 {
     uint32_t ids = 0;
@@ -231,6 +241,7 @@ struct bpe *bpe_new(const struct bpe_spec *spec)
     words_init(&bpe->words, spec->tokens, spec->token_count, bpe->seed);
     merge_init(&bpe->merge, spec->merges, spec->merge_count, ids_of(spec));
     note_initial_symbols(bpe, spec);
+    find_seams(bpe, spec);
     find_whole(bpe, spec->ignore_merges);
     return bpe;
 }
@@ -245,6 +256,11 @@ void bpe_free(struct bpe *bpe)
     text_release(&bpe->prefix);
     text_release(&bpe->end_of_word);
     free(bpe);
+}
+
+bool bpe_cuts(const struct bpe *bpe)
+{
+    return bpe->seams.any;
 }
 
 struct bpe_cache *bpe_cache_new(const struct bpe *bpe, size_t bytes)
@@ -326,13 +342,28 @@ static void encode_batch(const struct bpe *bpe, struct bpe_cache *cache, struct 
     }
 }
 
+/* The ends of some parts that can be encoded one by one, from `at` on. */
+static size_t part_ends(const struct bpe *bpe, struct slice piece, size_t at,
+                        uint32_t ends[static BATCH])
+{
+    if (bpe->seams.any)
+        return seams_ends(&bpe->seams, piece, at, ends, BATCH);
+    ends[0] = (uint32_t)piece.len;
+    return 1;
+}
+
 void bpe_encode_piece(const struct bpe *bpe, struct bpe_cache *cache, struct slice piece,
                       struct ids *ids)
 {
-    uint32_t end = (uint32_t)piece.len;
+    uint32_t ends[BATCH];
+    size_t count;
 
-    if (piece.len > 0 && may_begin(cache, piece.len))
-        encode_batch(bpe, cache, piece, 0, &end, 1, ids);
+    for (size_t at = 0; at < piece.len; at = ends[count - 1]) {
+        count = part_ends(bpe, piece, at, ends);
+        if (!may_begin(cache, ends[count - 1] - at))
+            return;
+        encode_batch(bpe, cache, piece, at, ends, count, ids);
+    }
 }
 
 void bpe_encode(const struct bpe *bpe, struct bpe_cache *cache, struct slice text, struct ids *ids)

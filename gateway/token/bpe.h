@@ -61,6 +61,8 @@ struct bpe_cache;
  */
 struct bpe *bpe_new(const struct bpe_spec *spec);
 void bpe_free(struct bpe *bpe);
+/* Whether pieces are cut further by themselves: a caller need not, for speed. */
+bool bpe_cuts(const struct bpe *bpe);
 
 /*
  * What one thread needs to encode: memory for the piece at hand, and a cache of pieces met before,

@@ -339,6 +339,8 @@ static bool load_bpe(const struct node *node, struct model *model,
         reading.spec.merges = reading.merges;
         model->unk_id = reading.spec.unk_id;
         model->bpe = bpe_new(&reading.spec);
+        if (bpe_cuts(model->bpe)) /* there and at more places, and faster */
+            model->cut_at_marks = false;
     }
     free(reading.tokens);
     free(reading.merges);
@@ -366,13 +368,13 @@ static void encode_bpe(const struct model *model, struct model_room *room, struc
     size_t start = 0;
     uint32_t id;
 
-    if (!model->cut_at_marks) {
-        bpe_encode_piece(model->bpe, room->cache, piece, ids);
-        return;
-    }
     if (model->whole_first && piece.len <= model->longest_token &&
         vocab_find(&model->vocab, piece, &id)) {
         ids_add(ids, id);
+        return;
+    }
+    if (!model->cut_at_marks) {
+        bpe_encode_piece(model->bpe, room->cache, piece, ids);
         return;
     }
     for (size_t place = 0; place < piece.len;) {
