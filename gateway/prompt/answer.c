@@ -110,10 +110,13 @@ void answer_take_count(struct json_reader *r, struct answer_usage *usage, enum a
                       : bit == ANSWER_USAGE_CACHED     ? &usage->cached
                                                        : &usage->reasoning;
     struct json_value value;
+    uint64_t count;
 
     json_take(r, &value);
-    if (json_u64(value, field))
-        usage->known |= bit;
+    if (!json_u64(value, &count) || count > ANSWER_TOKENS_MAX)
+        return;
+    *field = count;
+    usage->known |= bit;
 }
 
 static void read_prompt(struct json_reader *r, struct answer_walk *walk,

@@ -37,6 +37,10 @@ enum answer_usage_bit {
 
 /* Tokens as the engine counts them: cumulative, so the last word counts and nothing is ever summed.
  */
+/* An engine that reports more lies or counts something else; sums of what is believed never
+ * overflow. */
+#define ANSWER_TOKENS_MAX UINT32_MAX
+
 struct answer_usage {
     uint64_t prompt;     /* all of the prompt, cached tokens included */
     uint64_t completion; /* all that was generated, reasoning included */

@@ -251,7 +251,9 @@ static bool read_size(struct percent *p, struct slice *text, int64_t *ret_size)
         run_fail(p->run, "* wants int");
         return false;
     }
-    *ret_size = value->integer > INT32_MAX ? INT32_MAX : value->integer;
+    *ret_size = value->integer > INT32_MAX    ? INT32_MAX
+                : value->integer < -INT32_MAX ? -INT32_MAX
+                                              : value->integer;
     return true;
 }
 

@@ -119,9 +119,10 @@ struct exchanges {
     struct tally *tally;
     struct room room;
     struct pipeline *pipeline;
-    uint64_t pipeline_fleet; /* number of the newest fleet it has worked for */
-    uint64_t prefix_seed;    /* of all workers, where the directive is left out */
-    uint64_t random;         /* state of a generator (splitmix64), not for secrets */
+    uint64_t pipeline_fleet;   /* number of the newest fleet it has worked for */
+    uint64_t pipeline_long_us; /* the turn (worker->now_us) in which it did its last long work */
+    uint64_t prefix_seed;      /* of all workers, where the directive is left out */
+    uint64_t random;           /* state of a generator (splitmix64), not for secrets */
 };
 
 /* A request's head is complete. From a conn's on_stream. */

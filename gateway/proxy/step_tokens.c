@@ -11,11 +11,18 @@
 /* Longer work than this lets others' sockets and timers go first. */
 #define TOKENS_DEFER_US 1000
 
-/* Once: the work itself is bounded by its budget. */
+/* Long work begins in a turn of its own, after others' sockets and timers: with many long prompts a
+ * turn costs the budget once. */
 static bool lets_others_first(struct exchange *x)
 {
-    if (x->prediction.deferred || prediction_forecast_us(x) < TOKENS_DEFER_US)
+    uint64_t *long_us = &x->worker->exchanges->pipeline_long_us;
+
+    if (prediction_forecast_us(x) < TOKENS_DEFER_US)
         return false;
+    if (x->prediction.deferred && *long_us != x->worker->now_us) {
+        *long_us = x->worker->now_us;
+        return false;
+    }
     x->prediction.deferred = true;
     worker_defer_next(x->worker, &x->wake);
     return true;

@@ -3,6 +3,8 @@ import http.client
 import json
 import os
 import shutil
+import threading
+import time
 import unittest
 
 from lib import config
@@ -88,6 +90,33 @@ class PromptTokens(Scenario):
         self.assertEqual(metrics.total("sluice_prompt_token_difference_sum"), 0)
         self.assertEqual(metrics.total("sluice_prompt_tokens_mismatched_total"), 0)
         self.assertEqual(metrics.total("sluice_tokens_exact", model="sim"), 1)
+
+    def test_long_prompts_that_come_together_take_turns_with_everybody_else(self):
+        gateway = self.start(workers=1, tokens={"budget": "10s"})
+        body = {"model": "sim", "prompt": "".join(f"Word {n * 7919 % 100003} and more. " for n in range(8000))}
+        self.ask(gateway, "/tokenize", {"model": "sim", "prompt": "warm"})
+        over, waits = threading.Event(), []
+
+        def look():
+            link = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=self.slower(30))
+            while not over.is_set():
+                begun = time.monotonic()
+                link.request("GET", "/health")
+                link.getresponse().read()
+                waits.append(time.monotonic() - begun)
+            link.close()
+        clients = [threading.Thread(target=lambda n=n: self.ask(gateway, "/tokenize", {**body, "add_special_tokens": n % 2 == 0}))
+                   for n in range(24)]
+        looker = threading.Thread(target=look)
+        begun = time.monotonic()
+        for thread in [looker, *clients]:
+            thread.start()
+        for thread in clients:
+            thread.join()
+        whole = time.monotonic() - begun
+        over.set()
+        looker.join()
+        self.assertLess(max(waits), whole / 3, "the longest wait of a small request, of the time all took")
 
     def test_responses_are_predicted_by_the_chats_they_become(self):
         gateway = self.start()  # whose engine counts responses otherwise, but chats by the template

@@ -267,6 +267,10 @@ static void usage_that_is_no_number_is_not_known(void **state)
 
     (void)state;
     assert_int_equal(facts.usage.known, 0);
+    facts = classify("chat", SLICE("{\"usage\":{\"prompt_tokens\":4294967296,"
+                                   "\"completion_tokens\":4294967295}}"));
+    assert_int_equal(facts.usage.known, ANSWER_USAGE_COMPLETION); /* what nobody has is a lie */
+    assert_int_equal(facts.usage.prompt, 0);
 }
 
 static void the_later_word_on_usage_wins(void **state)
