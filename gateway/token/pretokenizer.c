@@ -255,7 +255,7 @@ static void rewrite_piece(const struct pretokenizer_step *step, struct slice pie
 static void rewrite(const struct pretokenizer_step *step, const struct spans *in, bool first,
                     struct text *written, struct spans *out)
 {
-    out->count = 0;
+    spans_clear(out);
     text_clear(written);
     for (size_t i = 0; i < in->count; i++) {
         struct span piece = in->list[i];
@@ -271,7 +271,7 @@ static void rewrite(const struct pretokenizer_step *step, const struct spans *in
 static void cut(const struct pretokenizer_step *step, struct scratch *scratch,
                 const struct spans *in, struct spans *out)
 {
-    out->count = 0;
+    spans_clear(out);
     out->text = in->text;
     for (size_t i = 0; i < in->count; i++)
         if (step->fixed_codes)
@@ -318,7 +318,7 @@ const struct spans *pretokenizer_apply(const struct pretokenizer *pretokenizer,
     struct turns turns = { 0 };
 
     scratch_allow(scratch, text.len);
-    scratch->spans[0].count = 0;
+    spans_clear(&scratch->spans[0]);
     scratch->spans[0].text = text;
     spans_add(&scratch->spans[0], 0, text.len);
     for (size_t i = 0; i < pretokenizer->count && !scratch->outgrown; i++)

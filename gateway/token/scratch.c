@@ -5,6 +5,17 @@
 
 #include <stdlib.h>
 
+#define SPANS_KEPT (1u << 16)
+
+void spans_clear(struct spans *spans)
+{
+    if (spans->room > SPANS_KEPT) {
+        free(spans->list);
+        *spans = (struct spans){ 0 };
+    }
+    spans->count = 0;
+}
+
 void spans_add(struct spans *spans, size_t at, size_t end)
 {
     if (at == end)

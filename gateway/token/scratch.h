@@ -19,6 +19,8 @@ struct spans {
     size_t count, room;
 };
 
+/* Empties; gives memory back that an unusually long text has taken. */
+void spans_clear(struct spans *spans);
 void spans_add(struct spans *spans, size_t at, size_t end); /* an empty one is left out */
 
 struct scratch {
