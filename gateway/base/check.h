@@ -18,6 +18,19 @@
 #define UNLIKELY(x)       __builtin_expect(!!(x), 0)
 #define ARRAY_LEN(a)      (sizeof(a) / sizeof((a)[0]))
 
+/* Whether the address sanitizer watches: what would hide an overrun or a late use from it is then
+ * left out. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED_ADDRESS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED_ADDRESS 1
+#endif
+#endif
+#ifndef SANITIZED_ADDRESS
+#define SANITIZED_ADDRESS 0
+#endif
+
 /* The object that holds `ptr` as its field `field`. */
 #define CONTAINER_OF(ptr, type, field) ((type *)(void *)((char *)(ptr)-offsetof(type, field)))
 

@@ -37,7 +37,7 @@ static _Thread_local unsigned warm_count;
 
 static void range_reserve(void)
 {
-#ifndef __SANITIZE_ADDRESS__ /* which shall see every overrun */
+#if !SANITIZED_ADDRESS /* which shall see every overrun */
     void *at = mmap(NULL, RANGE_BYTES, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 

@@ -15,7 +15,7 @@
 #define CLASSES (SPARE_MOST / STEP + 2)
 
 /* Bytes a thread keeps: more than a turn of the loop gives back with a hundred requests in it. */
-#ifdef __SANITIZE_ADDRESS__
+#if SANITIZED_ADDRESS
 #define KEPT_BYTES 0
 #else
 #define KEPT_BYTES (1024 * 1024)

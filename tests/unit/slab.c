@@ -59,7 +59,7 @@ static void realloc_of_nothing_takes_a_slot_as_alloc_does(void **state)
     (void)state;
     slab_free(first);
     second = slab_realloc(NULL, 16384);
-#ifndef __SANITIZE_ADDRESS__ /* where nothing is used again at once */
+#if !SANITIZED_ADDRESS /* where nothing is used again at once */
     assert_ptr_equal(second, first);
 #endif
     assert_non_null(second);
