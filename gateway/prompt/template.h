@@ -19,9 +19,15 @@
 struct template;
 struct value;
 
+/* Bytes of a template's source; the largest known one has 20 KB. */
+#define TEMPLATE_SOURCE_MAX (512u * 1024)
+
 /* NULL when the source is no template or uses what is not there; `errors` then has one line:
  * "line N: what". Borrows the source for the call. */
 struct template *template_compile(struct slice source, struct buf *errors) MUST_USE;
+/* The same with a limit of one's own for the memory that it takes; tests use it. */
+struct template *template_compile_within(struct slice source, size_t limit_bytes,
+                                         struct buf *errors) MUST_USE;
 struct template *template_ref(struct template *template);
 void template_unref(struct template *template);
 

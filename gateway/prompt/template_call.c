@@ -6,10 +6,10 @@
 /* Arguments of one call, * and ** included: more than anybody writes. */
 #define ARGUMENTS_MAX 100000
 
-const struct value *argument_named(const struct arguments *arguments, const char *name)
+const struct value *argument_named(const struct arguments *arguments, struct slice name)
 {
     for (uint32_t i = 0; i < arguments->named; i++)
-        if (slice_eq(value_slice(arguments->names[i]), slice_str(name)))
+        if (slice_eq(value_slice(arguments->names[i]), name))
             return arguments->items[arguments->positional + i];
     return NULL;
 }
@@ -49,7 +49,7 @@ static bool spread(struct run *run, struct call *call, const struct value *star,
 
         if (entry->key.kind != VALUE_TEXT)
             return run_fail(run, "keywords must be strings");
-        if (argument_named(a, arena_str(run->arena, value_slice(&entry->key))))
+        if (argument_named(a, value_slice(&entry->key)))
             return run_fail(run, "got multiple values for a keyword argument");
         items[a->positional + more->count + i] = entry->item;
         names[i] = &entry->key;

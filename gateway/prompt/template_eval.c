@@ -106,11 +106,17 @@ static const struct value *apply(struct run *run, struct frame *frame, const str
     return call_native(run, node->native, input, &call.arguments);
 }
 
+static const struct value *fail_unknown(struct run *run, const struct node *node)
+{
+    return run_fail(run, "no %s named '%.*s'", node->op == NODE_FILTER ? "filter" : "test",
+                    SLICE_ARGS(value_slice(node->constant)));
+}
+
 const struct value *eval_filters(struct run *run, struct frame *frame, const struct node *node,
                                  const struct value *input)
 {
     if (node->kind == NODE_UNKNOWN)
-        return run_fail(run, "%.*s", SLICE_ARGS(value_slice(node->constant)));
+        return fail_unknown(run, node);
     if (node->kids[0])
         input = eval_filters(run, frame, node->kids[0], input);
     return apply(run, frame, node, input);
@@ -322,7 +328,7 @@ static const struct value *eval_kind(struct run *run, struct frame *frame, const
     case NODE_COND:
         return eval_cond(run, frame, node);
     case NODE_UNKNOWN:
-        return run_fail(run, "%.*s", SLICE_ARGS(value_slice(node->constant)));
+        return fail_unknown(run, node);
     default:
         return run_fail(run, "a slice stands where a value is due");
     }

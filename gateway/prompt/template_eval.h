@@ -64,7 +64,7 @@ bool call_print(struct run *run, const struct call *call);
 const struct value *call_native(struct run *run, const struct native *native,
                                 const struct value *self, const struct arguments *arguments);
 /* A named argument, or NULL. */
-const struct value *argument_named(const struct arguments *arguments, const char *name);
+const struct value *argument_named(const struct arguments *arguments, struct slice name);
 
 /* Access (template_access.c), as the sandbox allows it. */
 const struct value *access_attribute(struct run *run, const struct value *object,

@@ -7,6 +7,9 @@
 
 #include "gateway/prompt/value_number.h"
 
+/* Comparisons of one chain. */
+#define COMPARES_MAX 8
+
 static struct node *parse_unary(struct parser *parser, bool with_filter);
 
 static bool is_compare(enum token_type type, uint8_t *ret_op)
@@ -25,6 +28,17 @@ static bool is_compare(enum token_type type, uint8_t *ret_op)
     return false;
 }
 
+/* NULL after an error, of which a missing constant is one. */
+static struct node *constant_node(struct parser *parser, enum node_kind kind, uint32_t line,
+                                  const struct value *constant)
+{
+    struct node *node = parse_node(parser, kind, line, NULL);
+
+    if (node)
+        node->constant = constant;
+    return node;
+}
+
 static struct node *parse_named(struct parser *parser, struct slice name, uint32_t line)
 {
     static const struct {
@@ -39,45 +53,52 @@ static struct node *parse_named(struct parser *parser, struct slice name, uint32
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         if (slice_eq(words[i].name, name)) {
             node = parse_node(parser, NODE_CONST, line, NULL);
-            node->constant = words[i].which < 0 ? value_none() : value_bool(words[i].which);
+            if (node)
+                node->constant = words[i].which < 0 ? value_none() : value_bool(words[i].which);
             return node;
         }
-    node = parse_node(parser, NODE_NAME, line, NULL);
-    node->constant = parse_text(parser, name);
-    return node;
+    return constant_node(parser, NODE_NAME, line, parse_text(parser, name));
+}
+
+/* The texts of the tokens from `first` on that were taken, as one; empty after an error. */
+static struct slice joined(struct parser *parser, const struct token *first)
+{
+    size_t len = 0;
+    char *whole;
+
+    if (parser->at == first + 1)
+        return first->text;
+    for (const struct token *token = first; token < parser->at; token++)
+        len += token->text.len;
+    whole = parse_alloc(parser, len);
+    len = 0;
+    for (const struct token *token = first; whole && token < parser->at; token++) {
+        if (token->text.len)
+            memcpy(whole + len, token->text.at, token->text.len);
+        len += token->text.len;
+    }
+    return slice_of(whole, len);
 }
 
 /* Strings that stand side by side are one. */
 static struct node *parse_string(struct parser *parser)
 {
-    struct node *node = parse_node(parser, NODE_CONST, parser->at->line, NULL);
     const struct token *first = parser->at;
-    size_t len = 0;
-    char *joined;
 
     while (parse_skip(parser, TOKEN_STRING))
-        len += parser->at[-1].text.len;
-    if (parser->at == first + 1) {
-        node->constant = parse_text(parser, first->text);
-        return node;
-    }
-    joined = arena_alloc(parser->arena, len);
-    len = 0;
-    for (const struct token *token = first; token < parser->at; len += token->text.len, token++)
-        if (token->text.len)
-            memcpy(joined + len, token->text.at, token->text.len);
-    node->constant = parse_text(parser, slice_of(joined, len));
-    return node;
+        ;
+    return constant_node(parser, NODE_CONST, first->line,
+                         parse_text(parser, joined(parser, first)));
 }
 
 static struct node *parse_number(struct parser *parser)
 {
     struct slice digits = parser->at->text;
-    struct node *node = parse_node(parser, NODE_CONST, parser->at->line, NULL);
+    const struct value *number;
     unsigned base = 10;
 
     if (parser->at->type == TOKEN_FLOAT) {
-        node->constant = value_float(parser->arena, number_parse_float(digits));
+        number = value_float(parser->arena, number_parse_float(digits));
     } else {
         if (digits.len > 2 && digits.at[0] == '0' && slice_lower(digits.at[1]) > '9') {
             base = slice_lower(digits.at[1]) == 'x'             ? 16
@@ -87,10 +108,11 @@ static struct node *parse_number(struct parser *parser)
         }
         if (digits.len > NUMBER_DIGITS_MAX)
             return parse_fail(parser, "an integer has too many digits");
-        node->constant = number_parse_int(parser->arena, digits, base);
+        number = number_parse_int(parser->arena, digits, base);
     }
+    number = parse_made(parser, number);
     parser->at++;
-    return node;
+    return constant_node(parser, NODE_CONST, parser->at[-1].line, number);
 }
 
 static struct node *parse_list(struct parser *parser)
@@ -166,10 +188,11 @@ static struct node *parse_subscribed(struct parser *parser)
             return first;
     }
     parser->at++;
-    kids.items = arena_alloc(parser->arena, 3 * sizeof(*kids.items));
+    kids.items = parse_alloc(parser, 3 * sizeof(*kids.items));
+    if (!kids.items)
+        return NULL;
     kids.count = 3;
     kids.items[0] = first;
-    kids.items[1] = kids.items[2] = NULL;
     for (int i = 1; i < 3 && !parser->failed; i++) {
         if (i == 2 && !parse_skip(parser, TOKEN_COLON))
             break;
@@ -254,8 +277,10 @@ static bool parse_argument(struct parser *parser, struct call_parts *parts)
 static const struct call_shape *shape_of(struct parser *parser, struct kids *kids,
                                          struct call_parts *parts, uint32_t before)
 {
-    struct call_shape *shape = arena_zalloc(parser->arena, sizeof(*shape));
+    struct call_shape *shape = parse_alloc(parser, sizeof(*shape));
 
+    if (!shape)
+        return NULL;
     shape->positional = kids->count - before;
     shape->named = parts->named.count;
     shape->names = (const struct value **)(void *)parts->names.items;
@@ -308,20 +333,14 @@ static struct node *parse_call(struct parser *parser, struct node *callee)
 /* The name of a filter or test, dots included. */
 static bool parse_dotted(struct parser *parser, struct slice *ret_name)
 {
-    const struct value *name;
-    struct slice whole;
+    const struct token *first = parser->at;
 
-    if (!parse_take_name(parser, &name))
-        return false;
-    whole = value_slice(name);
-    while (parse_skip(parser, TOKEN_DOT)) {
-        if (!parse_take_name(parser, &name))
+    do
+        if (!parse_expect(parser, TOKEN_NAME))
             return false;
-        whole = arena_printf(parser->arena, "%.*s.%.*s", SLICE_ARGS(whole),
-                             SLICE_ARGS(value_slice(name)));
-    }
-    *ret_name = whole;
-    return true;
+    while (parse_skip(parser, TOKEN_DOT));
+    *ret_name = joined(parser, first);
+    return !parser->failed;
 }
 
 /* A filter or test with its kids. Whether an unknown one may stand here is for the next pass. */
@@ -331,12 +350,14 @@ static struct node *native_node(struct parser *parser, enum node_kind kind, stru
     const struct native *native = kind == NODE_FILTER ? native_filter(name) : native_test(name);
     struct node *node = parse_node(parser, native ? kind : NODE_UNKNOWN, line, kids);
 
-    if (node && native)
+    if (!node)
+        return NULL;
+    if (native) {
         node->native = native;
-    else if (node)
-        node->constant = parse_text(parser, arena_printf(parser->arena, "no %s named '%.*s'",
-                                                         kind == NODE_FILTER ? "filter" : "test",
-                                                         SLICE_ARGS(name)));
+    } else {
+        node->constant = parse_text(parser, name);
+        node->op = (uint8_t)kind;
+    }
     return node;
 }
 
@@ -351,7 +372,9 @@ static struct node *parse_filter(struct parser *parser, struct node *input)
     struct slice name;
     struct node *node;
 
-    kids.items = arena_alloc(parser->arena, sizeof(*kids.items));
+    kids.items = parse_alloc(parser, sizeof(*kids.items));
+    if (!kids.items)
+        return NULL;
     kids.items[0] = input;
     kids.count = kids.room = 1;
     if (!parse_dotted(parser, &name))
@@ -580,8 +603,10 @@ static struct node *parse_compare(struct parser *parser)
     parse_push(parser, &kids, parse_sum(parser));
     while (!parser->failed && take_compare(parser, &op)) {
         if (kids.count == 1)
-            ops = arena_alloc(parser->arena, 8);
-        if (kids.count > 8)
+            ops = parse_alloc(parser, COMPARES_MAX);
+        if (!ops)
+            return NULL;
+        if (kids.count > COMPARES_MAX)
             return parse_fail(parser, "more comparisons in one chain than are taken");
         ops[kids.count - 1] = op;
         parse_push(parser, &kids, parse_sum(parser));

@@ -463,9 +463,9 @@ const struct value *filter_map(struct run *run, const struct value *self,
     struct step step = { 0 };
     struct slice name;
 
-    if (arguments->positional == 0 && argument_named(arguments, "attribute")) {
-        step.path = argument_named(arguments, "attribute");
-        step.otherwise = argument_named(arguments, "default");
+    if (arguments->positional == 0 && argument_named(arguments, SLICE("attribute"))) {
+        step.path = argument_named(arguments, SLICE("attribute"));
+        step.otherwise = argument_named(arguments, SLICE("default"));
         if (arguments->named > (step.otherwise ? 2u : 1u))
             return run_fail(run, "map got an unexpected keyword argument");
         step.otherwise = given(step.otherwise);

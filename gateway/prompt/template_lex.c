@@ -26,12 +26,26 @@ struct lexer {
     struct buf *errors;
     struct token *tokens;
     size_t count, room;
+    bool failed; /* sticky: nothing is added from then on */
 };
 
+/* Tells the first error. */
 static bool fail(struct lexer *lexer, const char *what)
 {
-    buf_printf(lexer->errors, "line %u: %s\n", lexer->line, what);
+    if (!lexer->failed)
+        buf_printf(lexer->errors, "line %u: %s\n", lexer->line, what);
+    lexer->failed = true;
     return false;
+}
+
+/* NULL after telling that the template is too large. */
+static void *alloc(struct lexer *lexer, size_t size)
+{
+    void *at = arena_try_alloc(lexer->arena, size);
+
+    if (!at)
+        fail(lexer, TEMPLATE_TOO_LARGE);
+    return at;
 }
 
 static void count_lines(struct lexer *lexer, const char *to)
@@ -42,10 +56,14 @@ static void count_lines(struct lexer *lexer, const char *to)
 
 static void add(struct lexer *lexer, enum token_type type, struct slice text)
 {
+    if (lexer->failed)
+        return;
     if (lexer->count == lexer->room) {
         size_t room = lexer->room ? lexer->room * 2 : 256;
-        struct token *tokens = arena_alloc(lexer->arena, room * sizeof(*tokens));
+        struct token *tokens = alloc(lexer, room * sizeof(*tokens));
 
+        if (!tokens)
+            return;
         if (lexer->count)
             memcpy(tokens, lexer->tokens, lexer->count * sizeof(*tokens));
         lexer->tokens = tokens;
@@ -72,11 +90,13 @@ static const char *skip_space(const struct lexer *lexer, const char *at)
 }
 
 /* Newlines as Jinja reads them, one at the end dropped. */
-static struct slice normalize(struct arena *arena, struct slice source)
+static struct slice normalize(struct lexer *lexer, struct slice source)
 {
-    char *copy = arena_alloc(arena, source.len);
+    char *copy = alloc(lexer, source.len);
     size_t len = 0;
 
+    if (!copy)
+        return SLICE("");
     for (size_t i = 0; i < source.len; i++) {
         if (source.at[i] == '\r' && i + 1 < source.len && source.at[i + 1] == '\n')
             continue;
@@ -211,10 +231,10 @@ static const char *skip_digits(const struct lexer *lexer, const char *at)
 
 static struct slice without_underscores(struct lexer *lexer, const char *end)
 {
-    char *copy = arena_alloc(lexer->arena, (size_t)(end - lexer->at));
+    char *copy = alloc(lexer, (size_t)(end - lexer->at));
     size_t len = 0;
 
-    for (const char *at = lexer->at; at < end; at++)
+    for (const char *at = lexer->at; copy && at < end; at++)
         if (*at != '_')
             copy[len++] = *at;
     lexer->at = end;
@@ -440,7 +460,9 @@ static bool unescape(struct lexer *lexer, struct slice in, struct slice *ret_tex
         *ret_text = in;
         return true;
     }
-    out = arena_alloc(lexer->arena, in.len * 4 + 16); /* spelled out: 10 bytes for 5 */
+    out = alloc(lexer, in.len * 4 + 16); /* spelled out: 10 bytes for 5 */
+    if (!out)
+        return false;
     while (in.len > 0) {
         char c = in.at[0];
 
@@ -570,7 +592,7 @@ struct token *template_lex(struct slice source, struct arena *arena, struct buf 
         fail(&lexer, "not UTF-8");
         return NULL;
     }
-    source = normalize(arena, source);
+    source = normalize(&lexer, source);
     lexer.at = lexer.counted = source.at;
     lexer.end = source.at + source.len;
     while (lexer.at < lexer.end)
@@ -578,5 +600,5 @@ struct token *template_lex(struct slice source, struct arena *arena, struct buf 
             return NULL;
     count_lines(&lexer, lexer.end);
     add(&lexer, TOKEN_EOF, SLICE(""));
-    return lexer.tokens;
+    return lexer.failed ? NULL : lexer.tokens;
 }

@@ -49,6 +49,9 @@ enum token_type {
     TOKEN_SEMICOLON,
 };
 
+/* Said where a source would pass the arena's limit. */
+#define TEMPLATE_TOO_LARGE "the template takes more memory than one may"
+
 struct token {
     uint8_t type; /* enum token_type */
     uint32_t line;
@@ -57,8 +60,8 @@ struct token {
 
 /*
  * The tokens, the last of which is TOKEN_EOF; NULL and one line in `errors` ("line N: what") when
- * the source is no template. The source is UTF-8 (checked here); \r\n and \r are read as \n, and
- * one newline at the end is dropped.
+ * the source is no template or takes more than the arena has. The source is UTF-8 (checked here);
+ * \r\n and \r are read as \n, and one newline at the end is dropped.
  */
 struct token *template_lex(struct slice source, struct arena *arena, struct buf *errors) MUST_USE;
 

@@ -23,6 +23,13 @@ struct node *parse_fail(struct parser *parser, const char *format, ...)
     return NULL;
 }
 
+void *parse_alloc(struct parser *parser, size_t size)
+{
+    void *at = arena_try_alloc(parser->arena, size);
+
+    return at ? memset(at, 0, size) : parse_fail(parser, TEMPLATE_TOO_LARGE);
+}
+
 bool parse_enter(struct parser *parser)
 {
     if (parser->failed)
@@ -94,12 +101,16 @@ bool parse_expect_name(struct parser *parser, const char *name)
     return false;
 }
 
+const struct value *parse_made(struct parser *parser, const struct value *value)
+{
+    if (!value)
+        parse_fail(parser, TEMPLATE_TOO_LARGE);
+    return value;
+}
+
 const struct value *parse_text(struct parser *parser, struct slice text)
 {
-    struct value *value = value_text(parser->arena, text);
-
-    CHECK(value);
-    return value;
+    return parse_made(parser, value_text(parser->arena, text));
 }
 
 bool parse_take_name(struct parser *parser, const struct value **ret_name)
@@ -107,7 +118,7 @@ bool parse_take_name(struct parser *parser, const struct value **ret_name)
     if (!parse_expect(parser, TOKEN_NAME))
         return false;
     *ret_name = parse_text(parser, parser->at[-1].text);
-    return true;
+    return *ret_name != NULL;
 }
 
 struct node *parse_node(struct parser *parser, enum node_kind kind, uint32_t line,
@@ -118,7 +129,9 @@ struct node *parse_node(struct parser *parser, enum node_kind kind, uint32_t lin
 
     if (parser->failed)
         return NULL;
-    node = arena_zalloc(parser->arena, sizeof(*node));
+    node = parse_alloc(parser, sizeof(*node));
+    if (!node)
+        return NULL;
     node->kind = (uint8_t)kind;
     node->line = line;
     if (kids) {
@@ -138,8 +151,10 @@ void parse_push(struct parser *parser, struct kids *kids, struct node *node)
         return;
     if (kids->count == kids->room) {
         uint32_t room = kids->room ? kids->room * 2 : 4;
-        struct node **items = arena_alloc(parser->arena, room * sizeof(struct node *));
+        struct node **items = parse_alloc(parser, room * sizeof(struct node *));
 
+        if (!items)
+            return;
         if (kids->count)
             memcpy(items, kids->items, kids->count * sizeof(struct node *));
         kids->items = items;
@@ -156,7 +171,9 @@ static struct node *node_of(struct parser *parser, enum node_kind kind, uint32_t
 
     if (parser->failed)
         return NULL;
-    kids.items = arena_alloc(parser->arena, count * sizeof(struct node *));
+    kids.items = parse_alloc(parser, count * sizeof(struct node *));
+    if (!kids.items)
+        return NULL;
     memcpy(kids.items, items, count * sizeof(struct node *));
     return parse_node(parser, kind, line, &kids);
 }
@@ -182,8 +199,8 @@ static struct node *block_of(struct parser *parser, enum node_kind kind, uint32_
     struct node *node = parser->failed ? NULL : node_of(parser, kind, line, count, items);
 
     if (node)
-        node->block = arena_zalloc(parser->arena, sizeof(*node->block));
-    return node;
+        node->block = parse_alloc(parser, sizeof(*node->block));
+    return parser->failed ? NULL : node;
 }
 
 /* A name that is stored to. */
@@ -272,17 +289,20 @@ static struct node *parse_if(struct parser *parser, uint32_t line)
     return parse_node(parser, NODE_IF, line, &kids);
 }
 
-/* The filter of a loop runs while the body has other items under the same names. */
+/* The filter of a loop runs while the body has other items under the same names. NULL after an
+ * error. */
 static struct node *copy_target(struct parser *parser, const struct node *target)
 {
-    struct node *copy = arena_alloc(parser->arena, sizeof(*copy));
+    struct node *copy = parse_alloc(parser, sizeof(*copy));
 
+    if (!copy)
+        return NULL;
     *copy = *target;
     if (target->count)
-        copy->kids = arena_alloc(parser->arena, target->count * sizeof(struct node *));
-    for (uint32_t i = 0; i < target->count; i++)
+        copy->kids = parse_alloc(parser, target->count * sizeof(struct node *));
+    for (uint32_t i = 0; i < target->count && !parser->failed; i++)
         copy->kids[i] = copy_target(parser, target->kids[i]);
-    return copy;
+    return parser->failed ? NULL : copy;
 }
 
 static struct node *parse_for(struct parser *parser, uint32_t line)

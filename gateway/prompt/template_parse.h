@@ -31,6 +31,8 @@ struct node *template_parse(const struct token *tokens, struct arena *arena,
 
 /* Tells the first error; returns NULL. */
 struct node *parse_fail(struct parser *parser, const char *format, ...) PRINTF_LIKE(2, 3);
+/* Zeroed; NULL after telling that the template is too large. */
+void *parse_alloc(struct parser *parser, size_t size);
 /* One level deeper; false after telling that it is too deep. Every true is followed by
  * parse_leave. */
 bool parse_enter(struct parser *parser);
@@ -50,7 +52,8 @@ bool parse_expect_name(struct parser *parser, const char *name);
 /* Takes a name; false after an error. */
 bool parse_take_name(struct parser *parser, const struct value **ret_name);
 
-/* The node takes the kids (NULL: none). NULL when the tree gets too deep. */
+/* The node takes the kids (NULL: none). NULL after an error: the tree gets too deep or too large.
+ */
 struct node *parse_node(struct parser *parser, enum node_kind kind, uint32_t line,
                         const struct kids *kids);
 void parse_push(struct parser *parser, struct kids *kids, struct node *node);
@@ -59,6 +62,8 @@ struct node *parse_node1(struct parser *parser, enum node_kind kind, uint32_t li
                          struct node *kid);
 struct node *parse_node2(struct parser *parser, enum node_kind kind, uint32_t line,
                          struct node *first, struct node *second);
+/* A constant that was just made (NULL: the arena is full), or the text; NULL after an error. */
+const struct value *parse_made(struct parser *parser, const struct value *value);
 const struct value *parse_text(struct parser *parser, struct slice text);
 
 /* Expressions. */

@@ -11,6 +11,10 @@
  */
 #include "gateway/prompt/template_scope.h"
 
+#include "gateway/prompt/template_lex.h"
+
+#include <stdio.h>
+
 /* More names than any scope has; looking one up is a walk. */
 #define NAMES_MAX 1024
 
@@ -47,8 +51,8 @@ static void fail(struct scoper *scoper, const struct node *node, const char *wha
                  struct slice name)
 {
     if (!scoper->failed)
-        buf_printf(scoper->errors, "line %u: %s%s%.*s\n", node->line, what,
-                   name.len && *what ? " " : "", SLICE_ARGS(name));
+        buf_printf(scoper->errors, "line %u: %s%s%.*s\n", node->line, what, name.len ? " " : "",
+                   SLICE_ARGS(name));
     scoper->failed = true;
 }
 
@@ -78,32 +82,48 @@ static struct ref *find_ref(const struct symbols *symbols, const struct value *n
     return NULL;
 }
 
-/* Doubles an array of the compiler's arena when it is full. */
-static void *room_for_one(struct scoper *scoper, void *items, uint32_t count, uint32_t *room,
-                          size_t size)
+/* NULL after telling that the template is too large. */
+static void *alloc(struct scoper *scoper, const struct node *at, size_t size)
 {
+    void *room = arena_try_alloc(scoper->arena, size);
+
+    if (!room)
+        fail(scoper, at, TEMPLATE_TOO_LARGE, SLICE(""));
+    return room;
+}
+
+/* Doubles an array of the compiler's arena when it is full; NULL after an error. */
+static void *room_for_one(struct scoper *scoper, const struct node *at, void *items, uint32_t count,
+                          uint32_t *room, size_t size)
+{
+    uint32_t doubled = *room ? *room * 2 : 8;
     void *more;
 
     if (count < *room)
         return items;
-    *room = *room ? *room * 2 : 8;
-    more = arena_alloc(scoper->arena, *room * size);
+    more = alloc(scoper, at, doubled * size);
+    if (!more)
+        return NULL;
     if (count)
         memcpy(more, items, count * size);
+    *room = doubled;
     return more;
 }
 
+/* NULL after an error. */
 static struct ref *define(struct scoper *scoper, struct symbols *symbols, const struct node *at,
                           const struct value *name, enum load_kind kind)
 {
-    struct ref *ref;
+    struct ref *refs, *ref;
 
     if (symbols->count == NAMES_MAX) {
         fail(scoper, at, "more names than a scope may have", SLICE(""));
-        return &symbols->refs[0];
+        return NULL;
     }
-    symbols->refs =
-        room_for_one(scoper, symbols->refs, symbols->count, &symbols->room, sizeof(*ref));
+    refs = room_for_one(scoper, at, symbols->refs, symbols->count, &symbols->room, sizeof(*ref));
+    if (!refs)
+        return NULL;
+    symbols->refs = refs;
     ref = &symbols->refs[symbols->count++];
     *ref = (struct ref){
         .name = name,
@@ -139,16 +159,22 @@ static void note_store(struct scoper *scoper, struct symbols *symbols, const str
                        const struct value *name)
 {
     struct ref *ref = own_ref(symbols, name);
+    uint32_t *journal;
 
     if (!ref) {
         ref = define(scoper, symbols, at, name, LOAD_UNDEFINED);
+        if (!ref)
+            return;
         begin_with_outer(symbols, ref, LOAD_UNDEFINED);
     }
     if (ref->stored)
         return;
+    journal = room_for_one(scoper, at, symbols->journal, symbols->journal_count,
+                           &symbols->journal_room, sizeof(*symbols->journal));
+    if (!journal)
+        return;
     ref->stored = true;
-    symbols->journal = room_for_one(scoper, symbols->journal, symbols->journal_count,
-                                    &symbols->journal_room, sizeof(*symbols->journal));
+    symbols->journal = journal;
     symbols->journal[symbols->journal_count++] = (uint32_t)(ref - symbols->refs);
 }
 
@@ -159,6 +185,8 @@ static void note_parameter(struct scoper *scoper, struct symbols *symbols, const
 
     if (!ref)
         ref = define(scoper, symbols, at, name, LOAD_PARAMETER);
+    if (!ref)
+        return;
     ref->load.kind = LOAD_PARAMETER;
     ref->stored = true;
     if (ret_slot)
@@ -309,11 +337,13 @@ static void place_name(struct symbols *symbols, struct node *node)
 
 /* What entering the scope does, once all of it is noted. */
 static void finish_scope(struct scoper *scoper, const struct symbols *symbols,
-                         struct scope *ret_scope)
+                         const struct node *at, struct scope *ret_scope)
 {
-    struct load *loads = arena_alloc(scoper->arena, symbols->count * sizeof(*loads));
+    struct load *loads = alloc(scoper, at, symbols->count * sizeof(*loads));
 
     ret_scope->count = 0;
+    if (!loads)
+        return;
     for (uint32_t i = 0; i < symbols->count; i++)
         if (symbols->refs[i].load.kind != LOAD_PARAMETER)
             loads[ret_scope->count++] = symbols->refs[i].load;
@@ -351,7 +381,7 @@ static void place_for(struct scoper *scoper, struct symbols *outer, struct node 
         note(scoper, &in_filter, filter);
         place(scoper, &in_filter, node->kids[5]);
         place(scoper, &in_filter, filter);
-        finish_scope(scoper, &in_filter, &node->block->scopes[FOR_FILTER]);
+        finish_scope(scoper, &in_filter, node, &node->block->scopes[FOR_FILTER]);
     }
     node->block->uses_loop = node->op || reads(body, loop);
     if (node->block->uses_loop)
@@ -360,11 +390,11 @@ static void place_for(struct scoper *scoper, struct symbols *outer, struct node 
     note(scoper, &in_body, body);
     place(scoper, &in_body, target);
     place(scoper, &in_body, body);
-    finish_scope(scoper, &in_body, &node->block->scopes[FOR_BODY]);
+    finish_scope(scoper, &in_body, node, &node->block->scopes[FOR_BODY]);
     if (otherwise) {
         note(scoper, &in_else, otherwise);
         place(scoper, &in_else, otherwise);
-        finish_scope(scoper, &in_else, &node->block->scopes[FOR_ELSE]);
+        finish_scope(scoper, &in_else, node, &node->block->scopes[FOR_ELSE]);
     }
     node->block->function.slots = own.slots;
 }
@@ -404,7 +434,7 @@ static void place_macro(struct scoper *scoper, struct symbols *outer, struct nod
         return;
     for (int i = 0; i < 3; i++)
         place(scoper, &symbols, node->kids[i]);
-    finish_scope(scoper, &symbols, &block->scopes[0]);
+    finish_scope(scoper, &symbols, node, &block->scopes[0]);
     block->function.slots = frame.slots;
 }
 
@@ -420,7 +450,7 @@ static void place_scope(struct scoper *scoper, struct symbols *symbols, struct n
     place(scoper, symbols, first);
     if (second)
         place(scoper, symbols, second);
-    finish_scope(scoper, symbols, &node->block->scopes[0]);
+    finish_scope(scoper, symbols, node, &node->block->scopes[0]);
 }
 
 static void place_with(struct scoper *scoper, struct symbols *outer, struct node *node)
@@ -466,6 +496,15 @@ static void place_block(struct scoper *scoper, struct symbols *outer, struct nod
     }
 }
 
+static void fail_unknown(struct scoper *scoper, const struct node *node)
+{
+    char what[96];
+
+    snprintf(what, sizeof(what), "no %s named '%.*s'", node->op == NODE_FILTER ? "filter" : "test",
+             SLICE_ARGS(slice_head(value_slice(node->constant), 60)));
+    fail(scoper, node, what, SLICE(""));
+}
+
 /* Gives every name below its place; all names of the scope are noted. */
 static void place(struct scoper *scoper, struct symbols *symbols, struct node *node)
 {
@@ -488,7 +527,7 @@ static void place(struct scoper *scoper, struct symbols *symbols, struct node *n
         break;
     case NODE_UNKNOWN:
         if (!soft)
-            fail(scoper, node, "", value_slice(node->constant));
+            fail_unknown(scoper, node);
         place_kids(scoper, symbols, node);
         break;
     default:
@@ -508,7 +547,7 @@ bool template_scope(struct template *template, struct buf *errors)
     if (scoper.failed)
         return false;
     place(&scoper, &symbols, template->root);
-    finish_scope(&scoper, &symbols, &template->scope);
+    finish_scope(&scoper, &symbols, template->root, &template->scope);
     template->function.slots = frame.slots;
     return !scoper.failed;
 }

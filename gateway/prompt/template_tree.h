@@ -13,8 +13,6 @@
 
 /* Levels of a tree, and so of what walks it: more than any template has. */
 #define TREE_DEPTH_MAX 200
-/* Bytes of a template's source; the largest known one has 20 KB. */
-#define TEMPLATE_SOURCE_MAX (512u * 1024)
 
 enum node_kind {
     /* statements */
@@ -56,7 +54,8 @@ enum node_kind {
     NODE_PLUS,    /* operand */
     NODE_COND,    /* test, then, else */
     NODE_UNKNOWN, /* a filter or test that is not there, with what it would work on; allowed inside
-                     an if only, where it may never be reached; constant: what to say */
+                     an if only, where it may never be reached; constant: its name; op:
+                     NODE_FILTER or NODE_TEST */
 };
 
 enum compare_op {

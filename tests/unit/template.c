@@ -116,6 +116,90 @@ static void deep_sources_are_refused(void **state)
     }
 }
 
+/* Sources that would cost too much: pieces, and how often the middle one stands. */
+static const struct {
+    const char *open, *middle, *close;
+    size_t times;
+    const char *error;
+} costly[] = {
+    { "{{ s|a", ".a", " }}", 200000, "no filter named 'a.a.a" },
+    { "{{ s is a", ".a", " }}", 200000, "no test named 'a.a.a" },
+    { "\n{{ [1", ",1", "] }}", 200000, "line 2: the template takes more memory than one may\n" },
+    { "{{ s", " ~ s", " }}", 100000, NULL },
+    { "{{ ''", "''", " }}", 200000, NULL },
+    { "{{ '", "\\x41", "' }}", 100000, NULL },
+    { "", "{{ 1 }}", "", 70000, NULL },
+};
+
+static void large_sources_cost_what_they_are_large(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(costly); i++) {
+        struct buf source, errors;
+        struct template *template;
+        char *said;
+
+        buf_init(&source, SIZE_MAX);
+        buf_add(&source, slice_str(costly[i].open));
+        for (size_t k = 0; k < costly[i].times; k++)
+            buf_add(&source, slice_str(costly[i].middle));
+        buf_add(&source, slice_str(costly[i].close));
+        buf_init(&errors, SIZE_MAX);
+        template = template_compile(buf_join(&source), &errors);
+        said = slice_dup(buf_join(&errors));
+        if (!template != (costly[i].error != NULL) ||
+            !strstr(said, template ? "" : costly[i].error))
+            fail_msg("%s%s...: %.200s", costly[i].open, costly[i].middle, said);
+        free(said);
+        template_unref(template);
+        buf_release(&source);
+        buf_release(&errors);
+    }
+}
+
+/* One of everything that takes memory when it is compiled. */
+static const char all_kinds[] =
+    "text\r\n{% set a, (b, c) = 1_000, (2.5, 0xff) %}{% set n.x = 'a\\n' 'b' \"c\" %}"
+    "{% macro m(p, q=[1, {'k': -2}]) %}{{ caller() }}{{ varargs }}{{ kwargs }}{% endmacro %}"
+    "{% call(x) m(1, *a, q=2, **b) %}{{ x }}{% endcall %}"
+    "{% for i, (j, k) in s if i is not none and j in k recursive %}{{ loop(i) }}{% continue %}"
+    "{% else %}{% set d = 1 %}{% endfor %}"
+    "{% if a is b.c %}{{ a|b.c(1) }}{% elif a is divisibleby 3 %}{% set e = 1 %}{% else %}"
+    "{% set e = a[1:2, ::3] %}{% set f = a[-1].g.0 %}{% endif %}"
+    "{% set g | trim | replace('a', 'b') %}block{% endset %}"
+    "{% filter upper %}{% with h = 1, i = 2 %}{{ h }}{% endwith %}{% endfilter %}"
+    "{% generation %}{{ 1 < 2 <= 3 != 4 }}{{ not a or b and c }}{% endgeneration %}"
+    "{{ a + b - c ~ d * 12345678901234567890123 // 2 ** 3 if e else f }}{% print 1, true %}"
+    "{% set v1 = 1 %}{% set v2 = 1 %}{% set v3 = 1 %}{% set v4 = 1 %}{% set v5 = 1 %}"
+    "{% raw %}{{ raw }}{% endraw %}{# comment #}";
+
+/* Wherever memory ends, the source is refused in one line. */
+static void memory_may_end_anywhere(void **state)
+{
+    size_t limit = 0;
+    bool whole = false;
+
+    (void)state;
+    for (; !whole && limit < 1 << 20; limit += 40) {
+        struct buf errors;
+        struct template *template;
+        char *said;
+
+        buf_init(&errors, SIZE_MAX);
+        template = template_compile_within(slice_str(all_kinds), limit, &errors);
+        said = slice_dup(buf_join(&errors));
+        whole = template != NULL;
+        if (!whole && (!strstr(said, ": the template takes more memory than one may\n") ||
+                       strchr(said, '\n')[1] != '\0'))
+            fail_msg("%zu bytes: %s", limit, said);
+        free(said);
+        template_unref(template);
+        buf_release(&errors);
+    }
+    assert_true(whole);
+    assert_true(limit > 8000);
+}
+
 static const struct template_limits usual = { OUTPUT, STEPS, DEPTH };
 
 /* Each ends at a limit, and soon. */
@@ -212,6 +296,21 @@ static void faults_say_why(void **state)
     }
 }
 
+/* Names of arguments are as large as a client makes them, and no copies are made. */
+static void names_behind_two_stars_take_no_memory(void **state)
+{
+    struct buf out;
+    char message[256];
+
+    (void)state;
+    buf_init(&out, SIZE_MAX);
+    assert_null(render("{% set name = 's' * 600000 %}{% for i in range(9) %}"
+                       "{% set n = namespace(**{name: 1}) %}{% endfor %}done",
+                       usual, &out, message, sizeof(message)));
+    assert_true(slice_eq(buf_join(&out), SLICE("done")));
+    buf_release(&out);
+}
+
 static const struct {
     const char *source;
     bool takes_parts;
@@ -253,9 +352,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_sources_are_refused_with_their_line),
         cmocka_unit_test(deep_sources_are_refused),
+        cmocka_unit_test(large_sources_cost_what_they_are_large),
+        cmocka_unit_test(memory_may_end_anywhere),
         cmocka_unit_test(endless_work_meets_a_limit),
         cmocka_unit_test(output_may_reach_its_limit_and_no_more),
         cmocka_unit_test(faults_say_why),
+        cmocka_unit_test(names_behind_two_stars_take_no_memory),
         cmocka_unit_test(loops_over_content_are_seen),
     };
 
