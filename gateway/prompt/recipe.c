@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-/* The largest template met has 20 KB. */
-#define TEMPLATE_BYTES_MAX (1u << 20)
 /* A config.json of a model: a few KB; some list every layer. */
 #define CONFIG_BYTES_MAX (4u << 20)
 /* Values of special tokens and default arguments; the templates' own text. */
@@ -104,32 +102,41 @@ static bool template_file(struct load *load, struct slice name, const char *path
     struct slice source;
 
     *ret_found = false;
-    if (!read_file(load, path, TEMPLATE_BYTES_MAX, &source))
+    if (!read_file(load, path, TEMPLATE_SOURCE_MAX, &source))
         return false;
     *ret_found = source.at != NULL;
     return !*ret_found || template_add(load, name, path, source);
 }
 
-/* additional_chat_templates/NAME.jinja */
-static bool template_folder(struct load *load)
+static int is_template(const struct dirent *entry)
 {
-    struct arena *arena = &load->recipe->arena;
-    struct slice folder = path_of(arena, load->settings->tokenizer, "additional_chat_templates");
-    DIR *dir = opendir(folder.at);
-    struct dirent *entry;
-    bool good = true, found;
+    return slice_ends(slice_str(entry->d_name), SLICE(".jinja"));
+}
 
-    while (dir && good && (entry = readdir(dir))) {
-        struct slice name = slice_str(entry->d_name);
+/* additional_chat_templates/NAME.jinja, by name; `visit` ends the walk with false. Paths lie in
+ * the arena. */
+static bool each_named_template(struct arena *arena, const char *tokenizer,
+                                bool (*visit)(void *user, struct slice path), void *user)
+{
+    struct slice folder = path_of(arena, tokenizer, "additional_chat_templates");
+    struct dirent **entries = NULL;
+    int count = scandir(folder.at, &entries, is_template, alphasort);
+    bool good = true;
 
-        if (slice_ends(name, SLICE(".jinja")))
-            good = template_file(load,
-                                 arena_copy(arena, slice_head(name, name.len - strlen(".jinja"))),
-                                 path_of(arena, folder.at, entry->d_name).at, &found);
+    for (int i = 0; i < count; i++) {
+        good = good && visit(user, path_of(arena, folder.at, entries[i]->d_name));
+        free(entries[i]);
     }
-    if (dir)
-        closedir(dir);
+    free(entries);
     return good;
+}
+
+static bool add_named_template(void *user, struct slice path)
+{
+    struct slice file = slice_str(strrchr(path.at, '/') + 1);
+    bool found;
+
+    return template_file(user, slice_head(file, file.len - strlen(".jinja")), path.at, &found);
 }
 
 /* One of the list form: {"name": ..., "template": ...}. */
@@ -184,7 +191,8 @@ static bool load_templates(struct load *load, struct json_value config, const ch
             return false;
         return found || load_fail(load, load->settings->chat_template, "no such file");
     }
-    if (!template_file(load, SLICE("default"), path.at, &found) || !template_folder(load))
+    if (!template_file(load, SLICE("default"), path.at, &found) ||
+        !each_named_template(arena, load->settings->tokenizer, add_named_template, load))
         return false;
     return found || config.kind <= JSON_KIND_NULL || templates_of_config(load, config, config_path);
 }
@@ -435,6 +443,20 @@ void recipe_unref(struct recipe *recipe)
 
 /* ---- whether it is worth loading again ---- */
 
+struct files {
+    void (*add)(void *user, const char *path);
+    void *user;
+    size_t left; /* so many more templates are named: more are not loaded */
+};
+
+static bool name_template(void *user, struct slice path)
+{
+    struct files *files = user;
+
+    files->add(files->user, path.at);
+    return --files->left > 0;
+}
+
 void recipe_files(const struct recipe_settings *settings, void (*add)(void *user, const char *path),
                   void *user)
 {
@@ -445,11 +467,13 @@ void recipe_files(const struct recipe_settings *settings, void (*add)(void *user
                                          "chat_template.jinja",
                                          "additional_chat_templates",
                                          "config.json" };
+    struct files files = { add, user, TEMPLATES_MAX };
     struct arena arena;
 
     arena_init(&arena, ARENA_BYTES_MAX);
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
         add(user, path_of(&arena, settings->tokenizer, names[i]).at);
+    each_named_template(&arena, settings->tokenizer, name_template, &files);
     if (settings->chat_template)
         add(user, settings->chat_template);
     arena_release(&arena);

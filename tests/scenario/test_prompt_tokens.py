@@ -379,6 +379,33 @@ class PromptTokens(Scenario):
         told = self.chat(gateway, CONVERSATIONS[0])
         self.assertLess(self.last_line(gateway, 3)["predicted_prompt_tokens"], told)
 
+    def test_a_template_that_would_take_too_much_is_refused_and_the_old_one_stays(self):
+        folder = self.folder("changing")
+        gateway = self.start(gateway_tokenizer=folder)
+        settings = folder / "tokenizer_config.json"
+        good = json.loads(settings.read_text())
+        for refusals, template in enumerate(("{{ x|a" + 120000 * ".a" + " }}", "{{ [1" + 200000 * ",1" + "] }}"), 1):
+            self.replace(settings, json.dumps({**good, "chat_template": template}))
+            until("it is refused", lambda: gateway.log().count("was refused, configuration 1 stays") == refusals, self.slower(5))
+            self.chat(gateway, CONVERSATIONS[0])
+            self.assertEqual(self.last_line(gateway, refusals)["tokens"], "exact")
+
+    def test_a_named_template_edited_in_place_is_taken_by_a_reload(self):
+        folder = self.folder("named")
+        named = folder / "additional_chat_templates" / "tool_use.jinja"
+        named.parent.mkdir()
+        named.write_text("one")
+        gateway = self.start(gateway_tokenizer=folder)
+        def predicted(count):
+            self.ask(gateway, "/v1/chat/completions", {
+                "model": "sim", "max_tokens": 4, "messages": CONVERSATIONS[0],
+                "tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}]})
+            return self.last_line(gateway, count)["predicted_prompt_tokens"]
+        few = predicted(1)
+        named.write_text("one two three four five six")
+        until("the new template is in use", lambda: gateway.generation() == 2, self.slower(5))
+        self.assertGreater(predicted(2), few)
+
     def replace(self, path, text):
         """In one step, as a ConfigMap does."""
         fresh = path.with_suffix(".new")
