@@ -102,7 +102,7 @@ static void add_agreement(struct version *version, const struct version *before)
     if (before && before->recipe == version->recipe)
         version->agreement = agreement_ref(before->agreement);
     else
-        version->agreement = agreement_new();
+        version->agreement = agreement_after(before ? before->agreement : NULL);
 }
 
 bool fleet_add_recipes(struct fleet *fleet, const struct fleet *before, struct buf *errors)

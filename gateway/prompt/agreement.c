@@ -28,6 +28,15 @@ struct agreement *agreement_new(void)
     return agreement;
 }
 
+struct agreement *agreement_after(const struct agreement *before)
+{
+    struct agreement *agreement = agreement_new();
+
+    if (before)
+        agreement->token_milli = atomic_load_explicit(&before->token_milli, memory_order_relaxed);
+    return agreement;
+}
+
 struct agreement *agreement_ref(struct agreement *agreement)
 {
     snapshot_ref(&agreement->snapshot);

@@ -33,6 +33,8 @@ struct agreement {
 };
 
 struct agreement *agreement_new(void);
+/* A new one that knows of `before` (NULL: nothing) what a token is long. */
+struct agreement *agreement_after(const struct agreement *before);
 struct agreement *agreement_ref(struct agreement *agreement);
 void agreement_unref(struct agreement *agreement); /* NULL is fine */
 

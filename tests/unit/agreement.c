@@ -33,6 +33,25 @@ static void trust_is_lost_at_eight_of_thirty_two(void **state)
     agreement_unref(agreement);
 }
 
+static void another_recipe_begins_trusted_and_knows_what_a_token_is_long(void **state)
+{
+    struct agreement *before = agreement_new(), *after;
+
+    (void)state;
+    note(before, false, AGREEMENT_DIFFER);
+    for (int i = 0; i < 200; i++)
+        agreement_learn(before, 200, 100);
+    after = agreement_after(before);
+    assert_true(agreement_is_trusted(after));
+    assert_true(agreement_token_bytes(after) == agreement_token_bytes(before));
+    assert_true(agreement_token_bytes(after) < AGREEMENT_TOKEN_BYTES);
+    agreement_unref(after);
+    after = agreement_after(NULL);
+    assert_true(agreement_token_bytes(after) == AGREEMENT_TOKEN_BYTES);
+    agreement_unref(after);
+    agreement_unref(before);
+}
+
 static void what_is_longer_ago_than_the_window_is_forgotten(void **state)
 {
     struct agreement *agreement = agreement_new();
@@ -132,6 +151,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trust_is_lost_at_eight_of_thirty_two),
+        cmocka_unit_test(another_recipe_begins_trusted_and_knows_what_a_token_is_long),
         cmocka_unit_test(what_is_longer_ago_than_the_window_is_forgotten),
         cmocka_unit_test(trust_comes_back_after_sixteen_that_agree),
         cmocka_unit_test(one_that_differs_does_not_keep_trust_away),
