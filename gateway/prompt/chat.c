@@ -146,8 +146,10 @@ const struct reason *chat_render(const struct chat_call *call, struct buf *out,
     const struct reason *reason;
 
     *ret_message = slice_of(NULL, 0);
-    if (!chosen)
+    if (!chosen) {
+        *ret_message = slice_str(exactness_rows[EXACTNESS_no_template].words);
         return &reason_template_failed;
+    }
     build.takes_parts = chosen->takes_parts;
     build.continues = call->prompt->continue_final_message == PROMPT_ON;
     reason = render(&build, chosen->template, out, &text.text, ret_message);

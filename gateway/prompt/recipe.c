@@ -4,6 +4,8 @@
  */
 #include "gateway/prompt/recipe.h"
 
+#include "gateway/base/log.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdatomic.h>
@@ -410,6 +412,14 @@ static struct tokenizer *load_tokenizer(const char *folder, struct buf *errors)
     return tokenizer;
 }
 
+/* An operator who expects exact tokens learns at the start that chats will have none. */
+static void say_chats(const struct recipe *recipe, const char *folder)
+{
+    if (recipe->chats != EXACTNESS_exact)
+        log_info(NULL, "%s: tokens of chats are estimated: %s", folder,
+                 exactness_rows[recipe->chats].words);
+}
+
 struct recipe *recipe_load(const struct recipe_settings *settings, struct buf *errors)
 {
     static _Atomic uint64_t numbers;
@@ -423,8 +433,10 @@ struct recipe *recipe_load(const struct recipe_settings *settings, struct buf *e
     recipe->tokenizer = load_tokenizer(settings->tokenizer, errors);
     if (recipe->tokenizer && load_config(&load) && decide_chats(&load) &&
         (!settings->chat_template_kwargs ||
-         put_members(&load, settings->chat_template_kwargs, "default_chat_template_kwargs")))
+         put_members(&load, settings->chat_template_kwargs, "default_chat_template_kwargs"))) {
+        say_chats(recipe, settings->tokenizer);
         return recipe;
+    }
     recipe_unref(recipe);
     return NULL;
 }
