@@ -104,7 +104,8 @@ static const struct reason *render(struct build *build, const struct template *t
     run.context = context_value(build);
     if (build->reason)
         return build->reason;
-    buf_reserve(out, call->prompt->body.len); /* in one run, most of the time */
+    /* In one run, most of the time: marks around messages are more than their JSON was. */
+    buf_reserve(out, call->prompt->body.len + call->prompt->body.len / 8 + 1024);
     reason = template_render(template, &run, out, ret_message);
     if (reason)
         return reason;
