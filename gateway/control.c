@@ -29,6 +29,7 @@
 #include "routing/fleet_recipes.h"
 #include "routing/names.h"
 #include "routing/probe.h"
+#include "routing/scrape.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -71,6 +72,7 @@ struct control {
     struct names *names;
     struct probes *probes;
     struct catalog *catalog;
+    struct scraper *scraper;
     struct admin *admin;
     struct conf_watch *conf_watch;
     struct watch *signals, *file;
@@ -318,6 +320,7 @@ static void control_publish(struct control *control, struct fleet *fleet)
     snapshot_publish(&control->fleet_slot, &fleet_ref(fleet)->snapshot);
     probes_follow(control->probes, fleet);
     catalog_follow(control->catalog, fleet);
+    scraper_follow(control->scraper, fleet);
     fleet_unref(before);
 }
 
@@ -633,6 +636,7 @@ static void boot_control(struct control *control)
     control->names = names_new(worker, on_names_changed, control);
     control->probes = probes_new(worker);
     control->catalog = catalog_new(worker);
+    control->scraper = scraper_new(worker);
     timer_init(&control->access_due, on_access_due);
     timer_init(&control->rotate_due, on_rotate_due);
     timer_init(&control->reload_due, on_reload_due);
@@ -712,6 +716,7 @@ static void close_control(struct letter *letter, void *receiver)
     admin_free(control->admin);
     probes_free(control->probes);
     catalog_free(control->catalog);
+    scraper_free(control->scraper);
     names_free(control->names);
     watch_free(control->signals);
     watch_free(control->file);

@@ -31,6 +31,39 @@ void endpoint_leave(const struct endpoint *endpoint)
     atomic_fetch_sub_explicit(&endpoint->state->inflight, 1, memory_order_relaxed);
 }
 
+/* How much of its cache is in use says little without how much that is. */
+void endpoint_report(struct endpoint_state *state, const struct gauges *gauges, uint64_t now_us,
+                     uint64_t until_us)
+{
+    uint64_t capacity;
+
+    reported_note(&state->reported, gauges, now_us, until_us);
+    capacity = atomic_load_explicit(&state->reported.capacity, memory_order_relaxed);
+    if (capacity > 0 && gauges_know(gauges, GAUGE_USAGE))
+        signals_cache(&state->signals, capacity, gauges->values[GAUGE_USAGE]);
+}
+
+void endpoint_forget_stale(struct endpoint_state *state, uint64_t now_us)
+{
+    struct gauges gauges;
+
+    reported_read(&state->reported, now_us, &gauges);
+    if (!gauges_know(&gauges, GAUGE_USAGE))
+        signals_cache_unknown(&state->signals);
+    if (gauges.known == 0)
+        adapters_set_loaded(&state->adapters, NULL, 0);
+}
+
+uint64_t endpoint_capacity(const struct endpoint *endpoint)
+{
+    return atomic_load_explicit(&endpoint->state->reported.capacity, memory_order_relaxed);
+}
+
+enum adapter_state endpoint_adapter(const struct endpoint *endpoint, uint64_t key)
+{
+    return adapters_state(&endpoint->state->adapters, key);
+}
+
 static void endpoint_state_free(struct snapshot *snapshot)
 {
     free(CONTAINER_OF(snapshot, struct endpoint_state, snapshot));

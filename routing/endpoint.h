@@ -10,6 +10,9 @@
 
 #include "gateway/base/log.h"
 #include "gateway/upstream/origin.h"
+#include "routing/adapters.h"
+#include "routing/reported.h"
+#include "routing/signals.h"
 
 struct endpoint_state {
     struct snapshot snapshot;
@@ -22,6 +25,9 @@ struct endpoint_state {
     _Atomic bool probe_failing;        /* active checks say it is not healthy */
     _Atomic bool gone;                 /* no longer in the configuration: finishes what it has */
     _Atomic uint64_t served, failed;   /* attempts ended well, ended badly */
+    struct signals signals;            /* what is at it of our own traffic, and its cache */
+    struct reported reported;          /* what the engine says of its load */
+    struct adapters adapters;          /* what it says of its LoRA adapters */
 };
 
 struct endpoint {
@@ -40,6 +46,17 @@ struct slice endpoint_url(const char *text, bool *ret_dns);
  * limit. Any worker. */
 bool endpoint_enter(const struct endpoint *endpoint, uint64_t limit) MUST_USE;
 void endpoint_leave(const struct endpoint *endpoint);
+
+/* The engine said this of its load, to be believed until then. Any thread. */
+void endpoint_report(struct endpoint_state *state, const struct gauges *gauges, uint64_t now_us,
+                     uint64_t until_us);
+/* It says nothing: what it said is forgotten once it is no longer believed. */
+void endpoint_forget_stale(struct endpoint_state *state, uint64_t now_us);
+
+/* Tokens its cache holds, as it said last; 0: it never did. Any thread. */
+uint64_t endpoint_capacity(const struct endpoint *endpoint);
+/* What it says of a LoRA adapter (adapter_key of its name). Any thread. */
+enum adapter_state endpoint_adapter(const struct endpoint *endpoint, uint64_t key);
 
 struct endpoint_state *endpoint_state_new(void);
 struct endpoint_state *endpoint_state_ref(struct endpoint_state *state);

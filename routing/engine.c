@@ -53,7 +53,8 @@ static const struct slice paths_admin[] = {
 };
 
 const struct engine_type engine_types[ENGINE_COUNT] = {
-#define ENGINE(id, name, health, metrics, paths) [ENGINE_##id] = { name, health, metrics, paths },
+#define ENGINE(id, name, health, metrics, gauges, paths)                                           \
+    [ENGINE_##id] = { name, health, metrics, ENGINE_##gauges, paths },
 #include "routing/engines.def"
 #undef ENGINE
 };

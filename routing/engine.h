@@ -7,19 +7,20 @@
 
 #include "gateway/base/slice.h"
 
-struct engine_type {
-    const char *name;
-    const char *health_path;
-    const char *metrics_path; /* NULL: none */
-    /* Allow-list for clients, NULL-terminated; a '*' stands for one segment that is not empty. */
-    const char *const *paths;
-};
-
 enum engine_id {
 #define ENGINE(id, ...) ENGINE_##id,
 #include "routing/engines.def"
 #undef ENGINE
     ENGINE_COUNT
+};
+
+struct engine_type {
+    const char *name;
+    const char *health_path;
+    const char *metrics_path; /* NULL: none */
+    enum engine_id gauges;    /* whose rows of gauges.def tell what is on it */
+    /* Allow-list for clients, NULL-terminated; a '*' stands for one segment that is not empty. */
+    const char *const *paths;
 };
 
 extern const struct engine_type engine_types[ENGINE_COUNT];

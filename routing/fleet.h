@@ -31,6 +31,12 @@ struct pool_tls_conf {
     bool verify;
 };
 
+struct metrics_conf {
+    bool active;
+    char *path;                 /* NULL: the engine's */
+    uint64_t interval, timeout; /* ms */
+};
+
 struct pool_conf {
     char *name;
     int engine;
@@ -39,6 +45,7 @@ struct pool_conf {
     char *kv_events;
     struct pool_tls_conf *tls;
     struct health_conf *health;
+    struct metrics_conf *metrics;
     struct timeouts_conf *timeouts;
     struct retry_conf *retry;
     int route;

@@ -42,6 +42,27 @@ static const struct directive_set retry_set = {
     .size = sizeof(struct retry_conf),
 };
 
+static const struct directive metrics_rows[] = {
+    DIRECTIVE_BOOL(struct metrics_conf, active, "on",
+                   "Read what each endpoint says of its load: who waits and runs there, how full "
+                   "its cache is, which LoRA adapters it holds."),
+    DIRECTIVE_TEXT(struct metrics_conf, path, NULL,
+                   "Path of the metrics page; left out: the engine's own."),
+    DIRECTIVE_DURATION(struct metrics_conf, interval, "200ms", 10, 3600e3,
+                       "Between two pages of an endpoint; longer with more than 200 endpoints: all "
+                       "together are read 1000 times a second at most."),
+    DIRECTIVE_DURATION(struct metrics_conf, timeout, "1s", 10, 60e3, "How long a page may take."),
+};
+
+static const struct directive_set metrics_set = {
+    .key = "metrics",
+    .shape = DIRECTIVE_OBJECT,
+    .help = "What endpoints say of their load, from the metrics pages of their engines.",
+    .rows = metrics_rows,
+    .count = ARRAY_LEN(metrics_rows),
+    .size = sizeof(struct metrics_conf),
+};
+
 static const struct directive pool_tls_rows[] = {
     DIRECTIVE_PATH(struct pool_tls_conf, ca,
                    "PEM file of the authorities that are trusted; left out: the system's."),
@@ -85,6 +106,7 @@ static const struct directive pool_rows[] = {
                    "Where the endpoints publish KV-cache events: \"tcp://{host}:5557\"."),
     DIRECTIVE_SUB(struct pool_conf, tls, &pool_tls_set, "TLS towards the endpoints."),
     DIRECTIVE_IMPLIED(struct pool_conf, health, &health_set, "How endpoints are found healthy."),
+    DIRECTIVE_IMPLIED(struct pool_conf, metrics, &metrics_set, "What endpoints say of their load."),
     DIRECTIVE_IMPLIED(struct pool_conf, timeouts, &timeouts_set, "Deadlines."),
     DIRECTIVE_IMPLIED(struct pool_conf, retry, &retry_set, "Retries."),
     DIRECTIVE_WORD(struct pool_conf, route, "least_requests", pick_names,

@@ -12,15 +12,24 @@
 /* More tokens than any cache has: a larger number is a lie. */
 #define CAPACITY_MAX 1e12
 
+#define LABELS_MAX 2
+
 struct row {
     enum engine_id engine;
-    enum gauge gauge;
-    const char *name, *label;
+    int gauge; /* enum gauge, or ROW_ADAPTERS */
+    struct slice name;
+    const char *labels[LABELS_MAX]; /* that are read; NULL: none, the value counts */
 };
 
+#define ROW_ADAPTERS GAUGE_COUNT
+
 static const struct row rows[] = {
-#define GAUGE(engine, what, name, label) { ENGINE_##engine, GAUGE_##what, name, label },
+#define GAUGE(engine, what, name, label)                                                           \
+    { ENGINE_##engine, GAUGE_##what, SLICE_INIT(name), { label, NULL } },
+#define ADAPTERS(engine, name, running, waiting)                                                   \
+    { ENGINE_##engine, ROW_ADAPTERS, SLICE_INIT(name), { running, waiting } },
 #include "routing/gauges.def"
+#undef ADAPTERS
 #undef GAUGE
 };
 
@@ -36,6 +45,7 @@ struct page {
     enum engine_id engine;
     struct gauges *gauges;
     size_t from[GAUGE_COUNT]; /* the row that a known value is from */
+    double adapters_stamp;    /* of the newest list of adapters; below 0: there is none */
 };
 
 static struct slice cut(struct slice *rest, char end)
@@ -77,8 +87,10 @@ static bool skip_quoted(struct slice *rest, struct slice *ret_value)
     return true;
 }
 
-/* Reads `{a="x",b="y"}` up to its end. ret_value: the label that is asked for, if it is there. */
-static bool read_labels(struct slice *rest, const char *wanted, struct slice *ret_value)
+/* Reads `{a="x",b="y"}` up to its end. ret_values: the labels that are asked for, if they are
+ * there. */
+static bool read_labels(struct slice *rest, const char *const wanted[LABELS_MAX],
+                        struct slice ret_values[LABELS_MAX])
 {
     *rest = slice_skip(*rest, 1);
     while (rest->len > 0 && rest->at[0] != '}') {
@@ -90,8 +102,9 @@ static bool read_labels(struct slice *rest, const char *wanted, struct slice *re
         *rest = slice_skip(*rest, 1);
         if (!skip_quoted(rest, &value))
             return false;
-        if (wanted && slice_eq(name, slice_str(wanted)))
-            *ret_value = value;
+        for (int i = 0; i < LABELS_MAX; i++)
+            if (wanted[i] && slice_eq(name, slice_str(wanted[i])))
+                ret_values[i] = value;
         if (rest->len > 0 && rest->at[0] == ',')
             *rest = slice_skip(*rest, 1);
     }
@@ -103,7 +116,7 @@ static bool read_labels(struct slice *rest, const char *wanted, struct slice *re
 
 static void add(struct page *page, size_t row, double value)
 {
-    enum gauge gauge = rows[row].gauge;
+    enum gauge gauge = (enum gauge)rows[row].gauge;
     double *sum = &page->gauges->values[gauge];
     bool known = gauges_know(page->gauges, gauge);
 
@@ -119,18 +132,32 @@ static void add(struct page *page, size_t row, double value)
     page->from[gauge] = row;
 }
 
+static void note_adapters(struct page *page, double stamp, const struct slice lists[LABELS_MAX])
+{
+    if (stamp <= page->adapters_stamp)
+        return;
+    page->adapters_stamp = stamp;
+    page->gauges->running_adapters = lists[0];
+    page->gauges->waiting_adapters = lists[1];
+}
+
 /* What follows the name of this row in a line. */
 static void read_series(struct page *page, size_t row, struct slice rest)
 {
-    struct slice label = { NULL, 0 };
+    struct slice labels[LABELS_MAX] = { { NULL, 0 } };
+    bool lists = rows[row].gauge == ROW_ADAPTERS;
     double value;
 
-    if (rest.len > 0 && rest.at[0] == '{' && !read_labels(&rest, rows[row].label, &label))
+    if (rest.len > 0 && rest.at[0] == '{' && !read_labels(&rest, rows[row].labels, labels))
         return;
     if (rest.len == 0 || rest.at[0] != ' ')
         return;
     rest = slice_skip(rest, 1);
-    if (read_number(rows[row].label ? label : cut(&rest, ' '), &value))
+    if (!read_number(rows[row].labels[0] && !lists ? labels[0] : cut(&rest, ' '), &value))
+        return;
+    if (lists)
+        note_adapters(page, value, labels);
+    else
         add(page, row, value);
 }
 
@@ -145,13 +172,13 @@ static void read_line(struct page *page, struct slice line)
         n++;
     name = slice_of(line.at, n);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-        if (rows[i].engine == page->engine && slice_eq(name, slice_str(rows[i].name)))
+        if (rows[i].engine == page->engine && slice_eq(name, rows[i].name))
             read_series(page, i, slice_skip(line, n));
 }
 
 void gauges_read(enum engine_id engine, struct slice text, struct gauges *ret_gauges)
 {
-    struct page page = { .engine = engine, .gauges = ret_gauges };
+    struct page page = { .engine = engine, .gauges = ret_gauges, .adapters_stamp = -1 };
 
     *ret_gauges = (struct gauges){ .known = 0 };
     while (text.len > 0)

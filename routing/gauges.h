@@ -23,6 +23,8 @@ enum gauge {
 struct gauges {
     double values[GAUGE_COUNT];
     unsigned known; /* bits, 1 << enum gauge */
+    /* Comma-separated names, borrowed from the page; empty: none, or not known. */
+    struct slice running_adapters, waiting_adapters;
 };
 
 /* Of data-parallel ranks, which are series of one name, requests and blocks are summed; of the

@@ -66,6 +66,11 @@ void signals_cache(struct signals *s, uint64_t capacity, double usage)
     SET(&s->capacity, capacity);
 }
 
+void signals_cache_unknown(struct signals *s)
+{
+    SET(&s->shared, 0);
+}
+
 void signals_sent(struct signals *s, struct share *share, uint32_t tokens, uint32_t uncached,
                   double prefill_s, uint64_t now_us)
 {

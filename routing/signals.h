@@ -42,7 +42,7 @@ struct signals {
     _Atomic uint64_t head_us;      /* since when the engine works at the first of the prefills */
     _Atomic uint64_t capacity;     /* tokens its cache holds; 0: unknown */
     /* Tokens in its cache that are in use, a part of live_tokens: prompts share blocks. 0: unknown.
-     * The one writer is who reads its metrics. */
+     * Whoever hears what its metrics say writes it; one of two at a time may be lost. */
     _Atomic double shared;
 };
 
@@ -71,6 +71,8 @@ void signals_read(const struct signals *signals, uint64_t now_us, struct load *r
 
 /* Its metrics say how many tokens its cache holds, and which part of that is in use, 0 to 1. */
 void signals_cache(struct signals *signals, uint64_t capacity, double usage);
+/* They say nothing any more. */
+void signals_cache_unknown(struct signals *signals);
 
 /* An exchange goes there: `tokens` in the prompt, of which `uncached` must be computed. */
 void signals_sent(struct signals *signals, struct share *share, uint32_t tokens, uint32_t uncached,

@@ -19,7 +19,7 @@ EXAMPLES = {
     "models.llama-3.1-8b.versions.stable.chat_template", "models.llama-3.1-8b.chat_template",
     "models.llama-3.1-8b.default_chat_template_kwargs",
     "models.llama-3.1-8b.sticky", "models.*", "pools.llama.key_file", "pools.llama.kv_events", "pools.llama.tls",
-    "pools.llama.health.path",
+    "pools.llama.health.path", "pools.llama.metrics.path",
 }
 
 # Documents are read for `paths/like.this`; words with a slash that are no paths begin with none of these.

@@ -96,7 +96,7 @@ static void pages_are_understood_or_not_known(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct gauges gauges;
 
-        gauges_read(rows[i].engine, slice_str(rows[i].page), &gauges);
+        gauges_read(engine_types[rows[i].engine].gauges, slice_str(rows[i].page), &gauges);
         check(&rows[i], &gauges, GAUGE_WAITING, rows[i].waiting);
         check(&rows[i], &gauges, GAUGE_RUNNING, rows[i].running);
         check(&rows[i], &gauges, GAUGE_USAGE, rows[i].usage);
@@ -105,10 +105,42 @@ static void pages_are_understood_or_not_known(void **state)
     }
 }
 
+static void the_newest_list_of_adapters_counts(void **state)
+{
+    static const struct {
+        const char *page, *running, *waiting;
+    } lists[] = {
+        { "vllm:lora_requests_info{max_lora=\"4\",running_lora_adapters=\"a,b\","
+          "waiting_lora_adapters=\"c\"} 1.7e+09\n",
+          "a,b", "c" },
+        { "vllm:lora_requests_info{running_lora_adapters=\"old\"} 1\n"
+          "vllm:lora_requests_info{running_lora_adapters=\"new\"} 3\n"
+          "vllm:lora_requests_info{running_lora_adapters=\"older\"} 2\n",
+          "new", "" },
+        { "vllm:lora_requests_info{running_lora_adapters=\"\",waiting_lora_adapters=\"\"} 5\n", "",
+          "" },
+        { "vllm:lora_requests_info{running_lora_adapters=\"a\"} NaN\n", "", "" },
+        { "vllm:lora_requests_info{running_lora_adapters=\"a\n", "", "" },
+        { "", "", "" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        struct gauges gauges;
+
+        gauges_read(ENGINE_vllm, slice_str(lists[i].page), &gauges);
+        if (!slice_eq(gauges.running_adapters, slice_str(lists[i].running)) ||
+            !slice_eq(gauges.waiting_adapters, slice_str(lists[i].waiting)))
+            fail_msg("row %zu: `%.*s`, `%.*s`", i, SLICE_ARGS(gauges.running_adapters),
+                     SLICE_ARGS(gauges.waiting_adapters));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pages_are_understood_or_not_known),
+        cmocka_unit_test(the_newest_list_of_adapters_counts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

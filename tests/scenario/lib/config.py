@@ -9,8 +9,9 @@ def listener(**more):
 
 
 def pool(name, endpoints, **more):
-    """Probing is off unless a test wants it: a recording endpoint must see the client's requests only."""
-    return {"name": name, "engine": "vllm", "endpoints": list(endpoints), "health": {"active": False}, **more}
+    """Probing and scraping are off unless a test wants it: a recording endpoint must see the client's requests only."""
+    return {"name": name, "engine": "vllm", "endpoints": list(endpoints), "health": {"active": False},
+            "metrics": {"active": False}, **more}
 
 
 def model(name, pool_name, **more):
