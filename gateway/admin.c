@@ -7,12 +7,12 @@
 #include "gateway/base/mailbox.h"
 #include "gateway/base/metric.h"
 #include "gateway/codec/conn.h"
+#include "gateway/fleet_page.h"
 #include "gateway/io/listener.h"
 #include "gateway/proxy/exchanges.h"
 #include "routing/decide.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -81,6 +81,26 @@ static const struct conn_settings admin_settings = {
 
 /* ---- what is measured elsewhere ---- */
 
+/* What is not known has no sample. */
+static void collect_reported(struct metric_writer *writer, const struct endpoint *endpoint,
+                             const struct slice *labels, uint64_t now_us)
+{
+    static const struct {
+        enum gauge gauge;
+        enum metric_id metric;
+    } rows[] = {
+        { GAUGE_WAITING, METRIC_ID_reported_waiting },
+        { GAUGE_RUNNING, METRIC_ID_reported_running },
+        { GAUGE_USAGE, METRIC_ID_reported_usage },
+    };
+    struct gauges gauges;
+
+    reported_read(&endpoint->state->reported, now_us, &gauges);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (gauges_know(&gauges, rows[i].gauge))
+            metric_sample(writer, rows[i].metric, labels, gauges.values[rows[i].gauge]);
+}
+
 static void collect_pool(struct metric_writer *writer, const struct pool *pool, uint64_t now_us)
 {
     struct slice name = slice_str(pool->name);
@@ -95,15 +115,8 @@ static void collect_pool(struct metric_writer *writer, const struct pool *pool, 
                       health_weight(endpoint, pool->conf->health, now_us) > 0);
         metric_sample(writer, METRIC_ID_endpoint_inflight, labels,
                       atomic_load_explicit(&endpoint->state->inflight, memory_order_relaxed));
+        collect_reported(writer, endpoint, labels, now_us);
     }
-}
-
-/* Of its chats, which most requests are. */
-static enum exactness version_exactness(const struct version *version)
-{
-    if (!version->recipe)
-        return EXACTNESS_no_tokenizer;
-    return agreement_is_trusted(version->agreement) ? version->recipe->chats : EXACTNESS_distrusted;
 }
 
 static void collect_model(struct metric_writer *writer, const struct model *model)
@@ -112,7 +125,7 @@ static void collect_model(struct metric_writer *writer, const struct model *mode
         struct slice labels[] = { slice_str(model->name), slice_str(model->versions[i].name) };
 
         metric_sample(writer, METRIC_ID_tokens_exact, labels,
-                      version_exactness(&model->versions[i]) == EXACTNESS_exact);
+                      fleet_page_exactness(&model->versions[i]) == EXACTNESS_exact);
     }
 }
 
@@ -162,73 +175,12 @@ static unsigned print_config(struct admin_request *request)
     return 200;
 }
 
-static json_t *endpoint_json(const struct pool *pool, const struct endpoint *endpoint,
-                             uint64_t now_us)
-{
-    struct endpoint_state *state = endpoint->state;
-    uint64_t until = atomic_load_explicit(&state->ejected_until_us, memory_order_relaxed);
-
-    return json_pack(
-        "{s:s, s:b, s:f, s:I, s:I, s:I, s:b, s:I}", "endpoint", endpoint->name, "ready",
-        health_weight(endpoint, pool->conf->health, now_us) > 0, "weight",
-        health_weight(endpoint, pool->conf->health, now_us), "inflight",
-        (json_int_t)atomic_load_explicit(&state->inflight, memory_order_relaxed), "served",
-        (json_int_t)atomic_load_explicit(&state->served, memory_order_relaxed), "failed",
-        (json_int_t)atomic_load_explicit(&state->failed, memory_order_relaxed), "probe_failing",
-        (int)atomic_load_explicit(&state->probe_failing, memory_order_relaxed), "ejected_for_ms",
-        (json_int_t)(until > now_us ? (until - now_us) / CLOCK_US_PER_MS : 0));
-}
-
-static json_t *pool_json(const struct pool *pool, uint64_t now_us)
-{
-    json_t *endpoints = json_array();
-
-    for (size_t i = 0; i < pool->count; i++)
-        json_array_append_new(endpoints, endpoint_json(pool, &pool->endpoints[i], now_us));
-    return json_pack("{s:s, s:s, s:s, s:I, s:b, s:o}", "pool", pool->name, "engine",
-                     pool->engine->name, "route", pick_names[pool->conf->route], "waiting",
-                     (json_int_t)atomic_load_explicit(&pool->state->waiting, memory_order_relaxed),
-                     "panic",
-                     (int)atomic_load_explicit(&pool->state->panicking, memory_order_relaxed),
-                     "endpoints", endpoints);
-}
-
-static json_t *model_json(const struct model *model)
-{
-    json_t *versions = json_array();
-    uint32_t before = 0;
-
-    for (size_t i = 0; i < model->count; i++) {
-        const struct version *version = &model->versions[i];
-
-        json_array_append_new(versions,
-                              json_pack("{s:s, s:s, s:I, s:s, s:f}", "version", version->name,
-                                        "pool", version->pool->name, "weight",
-                                        (json_int_t)(version->weight_until - before), "tokens",
-                                        exactness_rows[version_exactness(version)].name,
-                                        "token_bytes", agreement_token_bytes(version->agreement)));
-        before = version->weight_until;
-    }
-    return json_pack("{s:s, s:o}", "model", model->name, "versions", versions);
-}
-
 static unsigned print_fleet(struct admin_request *request)
 {
-    const struct fleet *fleet = control_fleet(request->admin->control);
-    json_t *models = json_array(), *pools = json_array(), *all;
-    char *text;
+    struct slice query =
+        slice_skip(request->stream->head->path, slice_find(request->stream->head->path, '?') + 1);
 
-    for (size_t i = 0; i < fleet->model_count; i++)
-        json_array_append_new(models, model_json(&fleet->models[i]));
-    for (size_t i = 0; i < fleet->pool_count; i++)
-        json_array_append_new(pools, pool_json(&fleet->pools[i], clock_now_us()));
-    all = json_pack("{s:I, s:o, s:o}", "fleet", (json_int_t)fleet->number, "models", models,
-                    "pools", pools);
-    text = json_dumps(all, JSON_INDENT(2));
-    CHECK(text);
-    buf_printf(&request->body, "%s\n", text);
-    free(text);
-    json_decref(all);
+    fleet_page_print(control_fleet(request->admin->control), query, clock_now_us(), &request->body);
     return 200;
 }
 

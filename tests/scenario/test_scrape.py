@@ -1,0 +1,121 @@
+"""What engines say of their load: metrics pages, good and hostile, of engines that live, freeze and come back."""
+import json
+import signal
+import unittest
+
+from lib import config
+from lib.rawclient import chat
+from lib.recorder import always, answer, silent
+from lib.scenario import Scenario
+from lib.wait import until
+
+FAST = {"active": True, "interval": "20ms", "timeout": "300ms"}
+TEXT = b"content-type: text/plain; version=0.0.4\r\n"
+
+# A page as each engine prints it: (engine, page, waiting, running, usage, capacity in tokens).
+PAGES = {
+    "vllm": (b'vllm:num_requests_running{engine="0"} 3.0\nvllm:num_requests_waiting{engine="0"} 2.0\n'
+             b'vllm:kv_cache_usage_perc{engine="0"} 0.25\n'
+             b'vllm:cache_config_info{block_size="16",num_gpu_blocks="100",engine="0"} 1.0\n', 2, 3, 0.25, 1600),
+    "sglang": (b'sglang:num_queue_reqs{tp_rank="0"} 1\nsglang:num_running_reqs{tp_rank="0"} 4\n'
+               b'sglang:token_usage{tp_rank="0"} 0.5\nsglang:max_total_num_tokens{tp_rank="0"} 5000\n', 1, 4, 0.5, 5000),
+    "trtllm": (b"trtllm_num_requests_waiting 7\ntrtllm_num_requests_running 8\ntrtllm_kv_cache_utilization 0.75\n"
+               b"trtllm_kv_cache_tokens_per_block 32\ntrtllm_kv_cache_max_blocks 10\n", 7, 8, 0.75, 320),
+    "tgi": (b"tgi_queue_size 5\ntgi_batch_current_size 6\n", 5, 6, None, None),
+    "llamacpp": (b"llamacpp:requests_deferred 2\nllamacpp:requests_processing 1\n", 2, 1, None, None),
+    "nim": (b"vllm:num_requests_waiting 1\n", 1, None, None, None),
+}
+
+# Pages that say nothing of an engine's load, and what the counter calls them.
+HOSTILE = {
+    "not metrics": (answer(b"<html><body>hello</body></html>", fields=b"content-type: text/html\r\n"), "empty"),
+    "statistics are off": (answer(b"python_info 1\n", fields=TEXT), "empty"),
+    "nothing": (answer(b"", fields=TEXT), "empty"),
+    "compressed, though nobody asked": (answer(b"\x1f\x8b\x08\x00" + bytes(range(256)), fields=TEXT + b"content-encoding: gzip\r\n"), "empty"),
+    "an error": (answer(b"no", b"501 Not Implemented"), "status"),
+    "huge": (answer(b"vllm:num_requests_waiting 4\n" * 60000, fields=TEXT), "too_large"),
+    "one line without an end": (answer(b"vllm:num_requests_waiting{" + b"a" * 900_000, fields=TEXT), "empty"),
+    "numbers that are none": (answer(b"vllm:num_requests_waiting NaN\nvllm:kv_cache_usage_perc -4\nvllm:num_requests_running 1e999\n", fields=TEXT), "empty"),
+    "a cut answer": (b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\nvllm:num_requests_waiting 4\n", "failed"),
+    "rubbish": (b"what?\r\n\r\n", "failed"),
+}
+
+
+class Scraping(Scenario):
+    def endpoints(self, gateway):
+        return json.loads(gateway.admin("/fleet")[1])["pools"][0]["endpoints"]
+
+    def reported(self, gateway):
+        return self.endpoints(gateway)[0]["reported"]
+
+    def outcomes(self, gateway):
+        return gateway.metrics().by("sluice_scrapes_total", "outcome")
+
+    def test_a_page_of_each_engine_is_understood(self):
+        for engine, (page, waiting, running, usage, capacity) in PAGES.items():
+            with self.subTest(engine=engine):
+                recorder = self.recorder(always(answer(page, fields=TEXT)))
+                gateway = self.in_front_of(recorder, pool={"engine": engine, "metrics": FAST})
+                until("a page was read", lambda: self.reported(gateway)["age_ms"] is not None)
+                got = self.reported(gateway)
+                self.assertEqual((got["waiting"], got["running"], got["usage"], got["capacity_tokens"]),
+                                 (waiting, running, usage, capacity))
+                self.assertLess(got["age_ms"], 2000)
+                gateway.stop()
+
+    def test_what_is_no_page_of_load_is_counted_and_routing_goes_on(self):
+        for what, (bytes_, outcome) in HOSTILE.items():
+            with self.subTest(what=what):
+                def script(connection, bytes_=bytes_):
+                    while request := connection.read_request():
+                        connection.send(bytes_ if request.target == "/metrics" else answer())
+                        if request.target == "/metrics":
+                            return
+                gateway = self.in_front_of(self.recorder(script), pool={"metrics": FAST})
+                until(f"{what} was met", lambda: self.outcomes(gateway).get(outcome, 0) >= 2)
+                self.assertEqual(set(self.outcomes(gateway)), {outcome})
+                self.assertEqual([self.reported(gateway)[name] for name in ("age_ms", "waiting", "running", "usage")], [None] * 4)
+                self.assert_serves(gateway)
+                self.assertEqual(gateway.log().count("metrics: "), 1, gateway.log())
+                gateway.wait_settled()
+                gateway.stop()
+
+    def test_an_engine_that_freezes_is_not_believed_for_ever(self):
+        engine = self.engine()
+        gateway = self.in_front_of(engine, pool={"metrics": FAST})
+        until("a page was read", lambda: self.reported(gateway)["waiting"] is not None)
+        engine.signal(signal.SIGSTOP)
+        until("nothing is known", lambda: self.reported(gateway)["waiting"] is None)
+        self.assertIsNotNone(self.reported(gateway)["capacity_tokens"])  # that does not change
+        self.assertGreater(self.outcomes(gateway)["failed"], 0)
+        engine.signal(signal.SIGCONT)
+        until("it is known again", lambda: self.reported(gateway)["waiting"] is not None, 15)
+        self.assertEqual(gateway.log().count("metrics: understood again"), 1)
+
+    def test_an_endpoint_is_asked_by_one_question_at_a_time_and_less_often_in_vain(self):
+        recorder = self.recorder(silent)
+        gateway = self.in_front_of(recorder, pool={"metrics": {"active": True, "interval": "10ms", "timeout": "50ms"}})
+        until("some failed", lambda: self.outcomes(gateway).get("failed", 0) >= 4)
+        self.assertLessEqual(len(recorder.requests), 6)
+
+    def test_metrics_are_not_read_where_that_is_off_or_there_are_none(self):
+        off, none = self.recorder(), self.recorder()
+        gateway = self.in_front_of(off, pool={"metrics": {"active": False}})
+        other = self.in_front_of(none, pool={"engine": "ollama", "metrics": FAST})
+        for one in (gateway, other):
+            self.assert_serves(one)
+            self.assertEqual(self.outcomes(one), {})
+        self.assertEqual([r.target for r in off.requests + none.requests], ["/v1/chat/completions"] * 2)
+
+    def test_another_path_and_the_key_are_used(self):
+        recorder = self.recorder(always(answer(PAGES["vllm"][0], fields=TEXT)))
+        key = self.scratch / "engine.key"
+        key.write_text("secret\n")
+        gateway = self.in_front_of(recorder, pool={"key_file": str(key), "metrics": {**FAST, "path": "/other/metrics"}})
+        until("a page was read", lambda: self.reported(gateway)["waiting"] == 2)
+        self.assertEqual(recorder.requests[0].target, "/other/metrics")
+        self.assertEqual(recorder.requests[0].get("authorization"), "Bearer secret")
+
+
+if __name__ == "__main__":
+    unittest.main()
