@@ -428,9 +428,11 @@ void fleet_retire(const struct fleet *before, const struct fleet *after)
 
 const struct model *fleet_model(const struct fleet *fleet, struct slice name)
 {
-    const struct model *model = map_get(&fleet->models_by_name, name);
+    const struct model *model = name.len > 0 ? map_get(&fleet->models_by_name, name) : NULL;
 
-    return model ? model : fleet->catch_all;
+    if (model || fleet->catch_all)
+        return model ? model : fleet->catch_all;
+    return name.len == 0 && fleet->model_count == 1 ? &fleet->models[0] : NULL;
 }
 
 /* ---- views ---- */

@@ -148,7 +148,8 @@ void fleet_unref(struct fleet *fleet);
  */
 void fleet_retire(const struct fleet *before, const struct fleet *after);
 
-/* By name or alias; NULL when there is none and no "*". */
+/* By name or alias; NULL when there is none and no "*". Who names none (empty) means the only one.
+ */
 const struct model *fleet_model(const struct fleet *fleet, struct slice name);
 
 /* A worker's view of the newest fleet. */

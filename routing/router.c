@@ -46,6 +46,15 @@ const struct version *router_version(const struct model *model, const struct mes
     return &model->versions[model->count - 1];
 }
 
+bool router_opens(const struct fleet *fleet, const struct model *model,
+                  const struct version *version, struct slice path)
+{
+    const struct engine_type *engine = version->pool->engine;
+
+    return model == fleet->catch_all ? engine_allows_unlisted(engine, path)
+                                     : engine_allows(engine, path);
+}
+
 void router_pay_budget(const struct pool *pool)
 {
     _Atomic int64_t *tokens = &pool->state->retry_tokens;

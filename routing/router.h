@@ -18,6 +18,10 @@
 const struct version *router_version(const struct model *model, const struct message *request,
                                      uint64_t random);
 
+/* Whether clients may reach `path` (without its query) at the engine of this version of `model`. */
+bool router_opens(const struct fleet *fleet, const struct model *model,
+                  const struct version *version, struct slice path);
+
 /*
  * The retry budget of a pool: every exchange pays in its percentage, a retry takes one whole. Any
  * worker.

@@ -7,24 +7,23 @@
 #include "gateway/proxy/exchange.h"
 #include "gateway/proxy/process.h"
 
-static uint64_t prefix_seed(const struct exchange *x)
+static uint64_t seed_of(const struct exchange *x)
 {
     uint64_t said = process_conf(x->fleet->conf)->prefix_seed;
 
     return said > 0 ? said : x->worker->exchanges->prefix_seed;
 }
 
-/* What the engine's cache is separated by; and tenants, where the operator wants that. */
-static struct blocks_scope scope_of(const struct exchange *x)
+struct blocks_scope prediction_scope(const struct model *model, const struct version *version,
+                                     const struct prompt *prompt, struct slice tenant,
+                                     uint64_t prefix_seed)
 {
-    const struct version *version = x->version;
-
     return (struct blocks_scope){
-        .prefix_seed = prefix_seed(x),
-        .model = version->model.len > 0 ? version->model : x->model_name,
-        .lora = x->prompt->lora.raw,
-        .cache_salt = x->prompt->cache_salt,
-        .tenant = x->model->conf->share_prefixes ? slice_of(NULL, 0) : x->filter.tenant,
+        .prefix_seed = prefix_seed,
+        .model = version->model.len > 0 ? version->model : prompt->model,
+        .lora = prompt->lora.raw,
+        .cache_salt = prompt->cache_salt,
+        .tenant = model->conf->share_prefixes ? slice_of(NULL, 0) : tenant,
     };
 }
 
@@ -34,7 +33,7 @@ static struct pipeline_call call_of(const struct exchange *x)
         .conf = conf_section(x->fleet->conf, &pipeline_set),
         .prompt = x->prompt,
         .recipe = x->version->recipe,
-        .scope = scope_of(x),
+        .scope = prediction_scope(x->model, x->version, x->prompt, x->filter.tenant, seed_of(x)),
         .token_bytes = agreement_token_bytes(x->version->agreement),
         .wall_us = x->begun_wall_us,
     };

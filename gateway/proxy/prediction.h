@@ -8,6 +8,7 @@
 #define SLUICE_PROXY_PREDICTION_H
 
 #include "gateway/prompt/pipeline.h"
+#include "routing/fleet.h"
 
 struct exchange;
 
@@ -22,6 +23,11 @@ struct prediction {
     struct blocks keys; /* ours until prediction_release */
 };
 
+/* What the keys of a prompt are separated by: what separates the engine's caches; and tenants,
+ * where the operator wants that. */
+struct blocks_scope prediction_scope(const struct model *model, const struct version *version,
+                                     const struct prompt *prompt, struct slice tenant,
+                                     uint64_t prefix_seed);
 /* How long it may take, in microseconds, before it is made; 0: there is nothing to make. */
 uint64_t prediction_forecast_us(const struct exchange *x);
 /* Makes it, for the exchange's version. ret_tokens, also borrowed things in it, is for who answers

@@ -18,19 +18,11 @@ static const struct reason *read_prompt(struct exchange *x)
     return NULL;
 }
 
-/* A request that names no model goes where there is only one to go to. */
-static const struct model *only_model(const struct fleet *fleet)
-{
-    if (fleet->catch_all)
-        return fleet->catch_all;
-    return fleet->model_count == 1 ? &fleet->models[0] : NULL;
-}
-
 static const struct reason *find_model(struct exchange *x)
 {
     struct slice name = x->model_name;
 
-    x->model = name.len > 0 ? fleet_model(x->fleet, name) : only_model(x->fleet);
+    x->model = fleet_model(x->fleet, name);
     if (x->model)
         return NULL;
     x->param = SLICE("model");

@@ -5,25 +5,14 @@
 
 #include "routing/router.h"
 
-/* Whether this path of the version's engine may be reached. */
-static bool is_open(const struct exchange *x)
-{
-    const struct engine_type *engine = x->version->pool->engine;
-
-    if (x->dialect && x->dialect->answered_here)
-        return true;
-    return x->model == x->fleet->catch_all ? engine_allows_unlisted(engine, x->path)
-                                           : engine_allows(engine, x->path);
-}
-
 static const struct reason *choose_version(struct exchange *x)
 {
     x->version = router_version(x->model, x->client->head, exchange_random(x->worker->exchanges));
     if (!x->version)
         return &reason_no_endpoint;
-    if (!is_open(x))
-        return &reason_not_found;
-    return NULL;
+    if (x->dialect && x->dialect->answered_here)
+        return NULL;
+    return router_opens(x->fleet, x->model, x->version, x->path) ? NULL : &reason_not_found;
 }
 
 static void splice_body(struct exchange *x)

@@ -56,6 +56,32 @@ static void a_star_takes_what_no_other_model_takes(void **state)
     fleet_unref(fleet);
 }
 
+static void no_name_means_the_only_model(void **state)
+{
+    static const struct {
+        const char *models, *found; /* found: by an empty name; NULL: none */
+    } rows[] = {
+        { "models:\n  - { name: m, aliases: [ n ], pool: a }\n", "m" },
+        { "models:\n  - { name: m, pool: a }\n  - { name: n, pool: a }\n", NULL },
+        { "models:\n  - { name: m, pool: a }\n  - { name: \"*\", pool: a }\n", "*" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char text[1024];
+        struct fleet *fleet;
+        const struct model *model;
+
+        snprintf(text, sizeof(text), TWO_POOLS "%s", rows[i].models);
+        fleet = rig_fleet(text, NULL, NULL);
+        model = fleet_model(fleet, slice_of(NULL, 0));
+        assert_int_equal(model != NULL, rows[i].found != NULL);
+        if (model)
+            assert_string_equal(model->name, rows[i].found);
+        fleet_unref(fleet);
+    }
+}
+
 static bool is_gone(const struct endpoint *endpoint)
 {
     return atomic_load(&endpoint->state->gone);
@@ -209,6 +235,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(models_are_found_by_every_name),
         cmocka_unit_test(a_star_takes_what_no_other_model_takes),
+        cmocka_unit_test(no_name_means_the_only_model),
         cmocka_unit_test(what_stays_keeps_its_state_and_connections),
         cmocka_unit_test(a_fleet_of_the_same_configuration_reads_no_file_again),
         cmocka_unit_test(a_key_file_that_holds_no_key_is_refused),
