@@ -9,6 +9,7 @@
 #include "gateway/codec/conn.h"
 #include "gateway/fleet_page.h"
 #include "gateway/io/listener.h"
+#include "gateway/live_page.h"
 #include "gateway/proxy/exchanges.h"
 #include "routing/decide.h"
 
@@ -31,7 +32,8 @@ static const struct directive admin_rows[] = {
 const struct directive_set admin_set = {
     .key = "admin",
     .shape = DIRECTIVE_OBJECT,
-    .help = "Where /metrics, /healthz, /readyz, /fleet, /config and /exchanges are served.",
+    .help =
+        "Where the fleet's page, /metrics, /healthz, /readyz, /fleet, /config and /exchanges are.",
     .rows = admin_rows,
     .count = ARRAY_LEN(admin_rows),
     .size = sizeof(struct admin_conf),
@@ -55,6 +57,7 @@ struct admin_request {
     struct list link;
     struct admin *admin;
     struct stream *stream;
+    const struct page *page; /* NULL: there is none with that path */
     struct defer wake;
     struct buf body;
     unsigned waiting; /* workers that have not answered yet */
@@ -65,6 +68,7 @@ struct page {
     const char *path;
     const char *media;
     unsigned (*print)(struct admin_request *request); /* status; 0: later, by admin_answer */
+    const char *policy; /* Content-Security-Policy; NULL: nothing in it is for a browser */
 };
 
 /* Few may ask, and little at a time. */
@@ -184,6 +188,12 @@ static unsigned print_fleet(struct admin_request *request)
     return 200;
 }
 
+static unsigned print_page(struct admin_request *request)
+{
+    buf_add(&request->body, live_page);
+    return 200;
+}
+
 /* ---- /exchanges: a letter to every worker, and one back ---- */
 
 struct survey {
@@ -196,7 +206,7 @@ struct survey {
 /* More are there than anybody reads. */
 #define SURVEY_EXCHANGES_MAX 1000
 
-static void admin_answer(struct admin_request *request, unsigned status, const char *media);
+static void admin_answer(struct admin_request *request, unsigned status);
 static void admin_request_wake(struct admin_request *request);
 
 static void survey_back(struct letter *letter, void *receiver)
@@ -210,7 +220,7 @@ static void survey_back(struct letter *letter, void *receiver)
     free(survey);
     if (--request->waiting > 0)
         return;
-    admin_answer(request, 200, "text/plain; charset=utf-8");
+    admin_answer(request, 200);
     admin_request_wake(request); /* its stream may be over already */
 }
 
@@ -241,18 +251,20 @@ static unsigned print_exchanges(struct admin_request *request)
 }
 
 static const struct page pages[] = {
-    { "/metrics", "text/plain; version=0.0.4; charset=utf-8", print_metrics },
-    { "/healthz", "text/plain; charset=utf-8", print_healthz },
-    { "/readyz", "text/plain; charset=utf-8", print_readyz },
-    { "/config", "application/json", print_config },
-    { "/fleet", "application/json", print_fleet },
-    { "/exchanges", "text/plain; charset=utf-8", print_exchanges },
+    { "/", "text/html; charset=utf-8", print_page, live_page_policy },
+    { "/metrics", "text/plain; version=0.0.4; charset=utf-8", print_metrics, NULL },
+    { "/healthz", "text/plain; charset=utf-8", print_healthz, NULL },
+    { "/readyz", "text/plain; charset=utf-8", print_readyz, NULL },
+    { "/config", "application/json", print_config, NULL },
+    { "/fleet", "application/json", print_fleet, NULL },
+    { "/exchanges", "text/plain; charset=utf-8", print_exchanges, NULL },
 };
 
 /* ---- requests ---- */
 
-static void admin_answer(struct admin_request *request, unsigned status, const char *media)
+static void admin_answer(struct admin_request *request, unsigned status)
 {
+    const struct page *page = request->page;
     struct stream *stream = request->stream;
     struct message head;
 
@@ -263,33 +275,42 @@ static void admin_answer(struct admin_request *request, unsigned status, const c
     head.status = (uint16_t)status;
     head.has_body = true;
     head.length = request->body.len;
-    message_put(&head, FIELD_content_type, slice_str(media));
+    message_put(&head, FIELD_content_type,
+                page ? slice_str(page->media) : SLICE("text/plain; charset=utf-8"));
+    message_put_other(&head, SLICE("cache-control"), SLICE("no-store"));
+    message_put_other(&head, SLICE("x-content-type-options"), SLICE("nosniff"));
+    if (page && page->policy)
+        message_put_other(&head, SLICE("content-security-policy"), slice_str(page->policy));
     stream_send_head(stream, &head);
     buf_move(&stream->out, &request->body, request->body.len);
     stream_send(stream);
     stream_send_end(stream, NULL);
 }
 
+static const struct page *page_at(struct slice path)
+{
+    for (size_t i = 0; i < ARRAY_LEN(pages); i++)
+        if (slice_eq(path, slice_str(pages[i].path)))
+            return &pages[i];
+    return NULL;
+}
+
 static void admin_serve(struct admin_request *request)
 {
     const struct message *head = request->stream->head;
-    struct slice path = slice_head(head->path, slice_find(head->path, '?'));
+    unsigned status;
 
     if (!slice_eq(head->method, SLICE("GET")) && !slice_eq(head->method, SLICE("HEAD"))) {
-        admin_answer(request, 405, "text/plain");
+        admin_answer(request, 405);
         return;
     }
-    for (size_t i = 0; i < ARRAY_LEN(pages); i++)
-        if (slice_eq(path, slice_str(pages[i].path))) {
-            unsigned status = pages[i].print(request);
-
-            if (status > 0)
-                admin_answer(request, status, pages[i].media);
-            return;
-        }
-    for (size_t i = 0; i < ARRAY_LEN(pages); i++)
-        buf_printf(&request->body, "%s\n", pages[i].path);
-    admin_answer(request, 404, "text/plain; charset=utf-8");
+    request->page = page_at(slice_head(head->path, slice_find(head->path, '?')));
+    if (!request->page)
+        for (size_t i = 0; i < ARRAY_LEN(pages); i++)
+            buf_printf(&request->body, "%s\n", pages[i].path);
+    status = request->page ? request->page->print(request) : 404;
+    if (status > 0)
+        admin_answer(request, status);
 }
 
 static void admin_request_free(struct admin_request *request)

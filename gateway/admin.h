@@ -1,6 +1,6 @@
 /*
- * The admin listener: /metrics, /healthz, /readyz, /config, /fleet, /exchanges, on an address of
- * its own that clients never reach. GET only, HTTP/1.1 and h2c.
+ * The admin listener: a page for people at /, and /metrics, /healthz, /readyz, /config, /fleet,
+ * /exchanges, on an address of its own that clients never reach. GET only, HTTP/1.1 and h2c.
  *
  * Control thread. /exchanges asks every worker by letter and waits for the answers without
  * blocking.
