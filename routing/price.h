@@ -7,7 +7,7 @@
 #ifndef SLUICE_ROUTING_PRICE_H
 #define SLUICE_ROUTING_PRICE_H
 
-#include "routing/signals.h"
+#include "routing/pace.h"
 
 enum scorer_id {
 #define SCORER(id, weight, help) SCORER_##id,
@@ -17,15 +17,17 @@ enum scorer_id {
 };
 
 extern const char *const scorer_names[SCORER_COUNT];
-extern const double scorer_weights[SCORER_COUNT];
 
+/* A pool's `price` directives (price_conf.c). */
 struct price_conf {
     double weights[SCORER_COUNT];
-    double step_tokens;  /* budget of an engine's step */
-    double room_s;       /* an endpoint has room while no more prefill is queued there */
+    double step_tokens; /* budget of an engine's step */
+    double room_s;      /* an endpoint has room while no more seconds of prefill are queued there */
     double room_waiting; /* and no more prefills than this are there, or they fit into a step */
 };
 
+struct directive_set;
+extern const struct directive_set price_set;
 void price_conf_default(struct price_conf *ret_conf);
 
 /* What is asked for. */
@@ -40,10 +42,12 @@ struct price_request {
 struct price_candidate {
     const struct pace *pace;
     struct load load;
-    uint32_t cached; /* tokens of the prompt that it has */
-    uint64_t name;   /* a hash of what it is called, the same at every gateway */
+    uint32_t cached;           /* tokens of the prompt that it has */
+    uint32_t on_host, on_disk; /* of these, those that it must first load from there */
+    uint64_t name;             /* a hash of what it is called, the same at every gateway */
 };
 
+/* What it was found to cost there. */
 struct price {
     double prefill_s; /* of the request there, unweighted */
     double terms[SCORER_COUNT];
@@ -60,8 +64,12 @@ void price_of(const struct price_conf *conf, const struct price_request *request
 bool price_has_room(const struct price_conf *conf, const struct price_request *request,
                     const struct price_candidate *candidate);
 
+/* Of several names the one with the highest number gets the key, wherever it is asked (rendezvous
+ * hashing: Thaler and Ravishankar, 1998). */
+uint64_t price_rendezvous(uint64_t key, uint64_t name);
+
 /* The cheapest; of those as good as equal (1 % and half a millisecond) the one that every gateway
- * would take for this key (rendezvous hashing: Thaler and Ravishankar, 1998). count > 0. */
+ * would take for this key. count > 0. */
 size_t price_best(const struct price_request *request, const struct price_candidate *candidates,
                   const struct price *prices, size_t count);
 

@@ -3,23 +3,6 @@
  */
 #include "routing/signals.h"
 
-/* facts of public simulators and measurements: 15,928 tokens/s of prefill; attention and reads by
- * roofline (4 * 8192 * 64 FLOP at 45 % of two H100; 262 KB of KV a token at 6.7 TB/s). */
-const struct pace pace_default = {
-    .token_s = 62.8e-6,
-    .square_s = 2.36e-9,
-    .step_s = 12e-3,
-    .sequence_s = 30e-6,
-    .context_s = 39e-9,
-};
-
-double pace_prefill_s(const struct pace *pace, uint32_t tokens, uint32_t uncached)
-{
-    double u = uncached;
-
-    return pace->token_s * u + pace->square_s * u * ((double)tokens - u / 2);
-}
-
 /* How fast the part that prompts share follows what metrics say; and no less than this, whatever
  * they say: an engine that claims to use nothing must not be filled without end. */
 #define SHARED_GAIN 0.1

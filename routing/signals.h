@@ -1,5 +1,5 @@
 /*
- * What is known of an endpoint's load and speed.
+ * What is known of an endpoint's load.
  *
  * From our own traffic: what was sent there and is not over, counted as it changes, in O(1). Time
  * stands in microseconds of predicted prefill, because neither requests nor tokens say how long one
@@ -17,21 +17,6 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
-
-/* Seconds that things take at an endpoint. */
-struct pace {
-    double token_s;    /* of prefill, a token that is not cached */
-    double square_s;   /* of prefill, a token and a token of its context */
-    double step_s;     /* a step of the engine's loop, by itself */
-    double sequence_s; /* of a step, a decoding sequence */
-    double context_s;  /* of a step, a token of context that decodes read */
-};
-
-/* A 32B model on two H100 (facts of public simulators); what an endpoint has shown replaces it. */
-extern const struct pace pace_default;
-
-/* Seconds to prefill the last `uncached` of `tokens`. */
-double pace_prefill_s(const struct pace *pace, uint32_t tokens, uint32_t uncached);
 
 struct signals {
     _Atomic int64_t queued_us;     /* predicted prefill of those not at their first token */

@@ -76,7 +76,7 @@ static void terms_are_seconds(void **state)
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct row *row = &rows[i];
-        struct price_candidate at = { &pace, row->load, row->cached, 0 };
+        struct price_candidate at = { .pace = &pace, .load = row->load, .cached = row->cached };
         struct price_conf once = conf_of(1), thrice = conf_of(3);
         struct price price, weighted;
         double sum = 0;
@@ -92,6 +92,22 @@ static void terms_are_seconds(void **state)
         assert_true(price.total_s > sum - 1e-9 && price.total_s < sum + 1e-9);
         assert_true(weighted.total_s > 3 * sum - 1e-9 && weighted.total_s < 3 * sum + 1e-9);
     }
+}
+
+/* 8 us a token from host memory, 52 from disk: less than to compute it. */
+static void what_is_not_at_hand_is_loaded(void **state)
+{
+    struct price_candidate near = { .pace = &pace, .cached = 600 };
+    struct price_candidate far = { .pace = &pace, .cached = 600, .on_host = 300, .on_disk = 100 };
+    struct price_conf conf = conf_of(1);
+    struct price price, farther;
+
+    (void)state;
+    price_of(&conf, &request, &near, &price);
+    price_of(&conf, &request, &far, &farther);
+    assert_true(price.terms[SCORER_reload] == 0);
+    assert_true(farther.terms[SCORER_reload] > 0.00759 && farther.terms[SCORER_reload] < 0.00761);
+    assert_true(farther.prefill_s == price.prefill_s);
 }
 
 static const struct {
@@ -119,15 +135,14 @@ static void room_is_for_what_begins_at_once(void **state)
     price_conf_default(&conf);
     for (size_t i = 0; i < ARRAY_LEN(room_rows); i++) {
         struct price_candidate at = {
-            &pace,
-            { .queued_s = room_rows[i].queued_s,
-              .prefills = room_rows[i].prefills,
-              .queued_tokens = room_rows[i].queued_tokens,
-              .used = room_rows[i].used,
-              .capacity = room_rows[i].capacity,
-              .shared = 1 },
-            room_rows[i].cached,
-            0,
+            .pace = &pace,
+            .load = { .queued_s = room_rows[i].queued_s,
+                      .prefills = room_rows[i].prefills,
+                      .queued_tokens = room_rows[i].queued_tokens,
+                      .used = room_rows[i].used,
+                      .capacity = room_rows[i].capacity,
+                      .shared = 1 },
+            .cached = room_rows[i].cached,
         };
 
         if (price_has_room(&conf, &request, &at) != room_rows[i].room)
@@ -186,6 +201,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(terms_are_seconds),
+        cmocka_unit_test(what_is_not_at_hand_is_loaded),
         cmocka_unit_test(room_is_for_what_begins_at_once),
         cmocka_unit_test(the_cheapest_is_chosen),
         cmocka_unit_test(equals_are_told_apart_by_key),

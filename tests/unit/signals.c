@@ -136,22 +136,12 @@ static void shared_follows_slowly(void **state)
     assert_true(load.used > 499 && load.used < 501);
 }
 
-static void prefill_has_a_square_part(void **state)
-{
-    (void)state;
-    /* 62.8 us * 10,000 + 2.36 ns * 10,000 * 5,000 */
-    assert_near("cold", "s", pace_prefill_s(&pace_default, 10000, 10000), 0.628 + 0.118);
-    assert_near("half is cached", "s", pace_prefill_s(&pace_default, 10000, 5000), 0.314 + 0.0885);
-    assert_near("nothing", "s", pace_prefill_s(&pace_default, 10000, 0), 0);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(histories_are_counted),
         cmocka_unit_test(shared_blocks_are_learned),
         cmocka_unit_test(shared_follows_slowly),
-        cmocka_unit_test(prefill_has_a_square_part),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
