@@ -105,6 +105,18 @@ static void collect_reported(struct metric_writer *writer, const struct endpoint
             metric_sample(writer, rows[i].metric, labels, gauges.values[rows[i].gauge]);
 }
 
+static void collect_signals(struct metric_writer *writer, const struct slice *labels,
+                            const struct endpoint *endpoint, uint64_t now_us)
+{
+    struct load load;
+
+    signals_read(&endpoint->state->signals, now_us, &load);
+    metric_sample(writer, METRIC_ID_endpoint_prefills, labels, load.prefills);
+    metric_sample(writer, METRIC_ID_endpoint_decodes, labels, load.decodes);
+    metric_sample(writer, METRIC_ID_endpoint_queued, labels, load.queued_s);
+    metric_sample(writer, METRIC_ID_endpoint_live_tokens, labels, load.live_tokens);
+}
+
 static void collect_pool(struct metric_writer *writer, const struct pool *pool, uint64_t now_us)
 {
     struct slice name = slice_str(pool->name);
@@ -120,6 +132,7 @@ static void collect_pool(struct metric_writer *writer, const struct pool *pool, 
         metric_sample(writer, METRIC_ID_endpoint_inflight, labels,
                       atomic_load_explicit(&endpoint->state->inflight, memory_order_relaxed));
         collect_reported(writer, endpoint, labels, now_us);
+        collect_signals(writer, labels, endpoint, now_us);
     }
 }
 

@@ -1,15 +1,10 @@
 /*
- * The decision: screens, then the pool's pick.
- *
- * A screen that would leave nobody: `tried` and `health` are then left out (a second try beats
- * none; the panic threshold), `pin` and `concurrency` stand.
+ * The decision: screens, then the pool's pick, then room.
  */
 #include "routing/decide.h"
 
 #include <stdatomic.h>
-
-/* Endpoints of one pool that are looked at; a larger pool's rest gets nothing. */
-#define DECIDE_ENDPOINTS_MAX 4096
+#include <stdlib.h>
 
 #define PICK(id) extern const struct pick_type pick_##id;
 #include "routing/picks.def"
@@ -27,6 +22,59 @@ const char *const pick_names[PICK_COUNT + 1] = {
 #undef PICK
 };
 
+struct decision *decision_new(void)
+{
+    return xcalloc(1, sizeof(struct decision));
+}
+
+void decision_free(struct decision *d)
+{
+    if (!d)
+        return;
+    free(d->all);
+    free(d->matches);
+    free(d->left);
+    free(d->paces);
+    free(d->at);
+    free(d->prices);
+    free(d->stays);
+    free(d);
+}
+
+static void make_room(struct decision *d, size_t count)
+{
+    if (count <= d->room)
+        return;
+    d->room = count;
+    d->all = xrealloc(d->all, count * sizeof(*d->all));
+    d->matches = xrealloc(d->matches, count * sizeof(*d->matches));
+    d->left = xrealloc(d->left, count * sizeof(*d->left));
+    d->paces = xrealloc(d->paces, count * sizeof(*d->paces));
+    d->at = xrealloc(d->at, count * sizeof(*d->at));
+    d->prices = xrealloc(d->prices, count * sizeof(*d->prices));
+    d->stays = xrealloc(d->stays, count * sizeof(*d->stays));
+}
+
+static void begin(struct decision *d, const struct decide_call *call)
+{
+    const struct pool *pool = call->pool;
+
+    make_room(d, pool->count);
+    d->call = call;
+    d->count = d->left_count = pool->count;
+    d->best = 0;
+    d->has_room = true;
+    d->priced = false;
+    for (size_t i = 0; i < pool->count; i++) {
+        d->left[i] = (uint32_t)i;
+        d->all[i] = (struct candidate){
+            .endpoint = &pool->endpoints[i],
+            .weight = health_weight(&pool->endpoints[i], pool->conf->health, call->now_us),
+            .dropped_by = SCREEN_COUNT,
+        };
+    }
+}
+
 uint32_t decide_turn(const struct decide_call *call)
 {
     _Atomic uint32_t *cursor = &call->pool->state->cursor;
@@ -36,106 +84,148 @@ uint32_t decide_turn(const struct decide_call *call)
     return atomic_fetch_add_explicit(cursor, 1, memory_order_relaxed);
 }
 
-struct screening {
-    const struct decide_call *call;
-    struct candidate *candidates;
-    size_t count;
-    struct choice *choice;
-};
+/* ---- prices ---- */
 
-typedef bool screen_fn(const struct decide_call *call, const struct candidate *candidate);
-
-static bool is_pinned(const struct decide_call *call, const struct candidate *candidate)
+/* Tokens that keys say are cached; something of a prompt is always computed. */
+static uint32_t cached_tokens(const struct decide_call *call, uint32_t blocks)
 {
-    return slice_eq(call->pin, slice_str(candidate->endpoint->name));
+    uint64_t tokens = call->keys ? (uint64_t)blocks * call->keys->block : 0;
+
+    if (tokens < call->tokens)
+        return (uint32_t)tokens;
+    return call->tokens > 0 ? call->tokens - 1 : 0;
 }
 
-static bool is_untried(const struct decide_call *call, const struct candidate *candidate)
+static void match(struct decision *d)
 {
-    for (size_t i = 0; i < call->tried_count; i++)
-        if (call->tried[i] == candidate->endpoint)
-            return false;
-    return true;
+    memset(d->matches, 0, d->count * sizeof(*d->matches));
 }
 
-static bool is_healthy(const struct decide_call *call, const struct candidate *candidate)
+/*
+ * What equal requests have in common, so that all gateways take the same of equal endpoints: the
+ * first block that nobody has. Those without keys have nothing in common, and take turns.
+ */
+static uint64_t request_key(const struct decision *d)
 {
-    (void)call;
-    return candidate->weight > 0;
+    const struct blocks *keys = d->call->keys;
+    uint32_t longest = 0;
+
+    if (!keys || keys->count == 0)
+        return price_rendezvous(decide_turn(d->call), 1);
+    for (size_t i = 0; i < d->left_count; i++)
+        if (d->matches[d->left[i]].blocks > longest)
+            longest = d->matches[d->left[i]].blocks;
+    return keys->at[longest < keys->count ? longest : keys->count - 1];
 }
 
-static bool has_room(const struct decide_call *call, const struct candidate *candidate)
+static void look_at(struct decision *d, size_t i)
 {
-    return atomic_load_explicit(&candidate->endpoint->state->inflight, memory_order_relaxed) <
-           call->pool->conf->concurrency;
+    const struct endpoint *endpoint = decision_left(d, i)->endpoint;
+    const struct prefix_match *match = &d->matches[d->left[i]];
+    struct price_candidate *at = &d->at[i];
+
+    pace_read(&endpoint->state->pace, &d->pool_pace, d->call->now_us, &d->paces[i]);
+    *at = (struct price_candidate){
+        .pace = &d->paces[i],
+        .cached = cached_tokens(d->call, match->blocks),
+        .on_host = cached_tokens(d->call, match->on_host),
+        .on_disk = cached_tokens(d->call, match->on_disk),
+        .name = endpoint->hash,
+    };
+    signals_read(&endpoint->state->signals, d->call->now_us, &at->load);
 }
 
-/* Keeps those the screen passes, unless fewer than `least` would be left. */
-static bool screen(struct screening *s, const char *name, screen_fn *passes, size_t least)
+void decision_price(struct decision *d)
 {
-    size_t kept = 0;
-    struct choice_screen *row;
+    const struct decide_call *call = d->call;
+    const struct price_conf *conf = call->pool->conf->price;
+    size_t busy = 0;
 
-    for (size_t i = 0; i < s->count; i++)
-        kept += passes(s->call, &s->candidates[i]);
-    if (kept == s->count)
-        return true;
-    if (kept < least)
-        return false;
-    if (s->choice->screen_count < CHOICE_SCREENS_MAX) {
-        row = &s->choice->screens[s->choice->screen_count++];
-        *row = (struct choice_screen){ name, (uint32_t)(s->count - kept) };
+    match(d);
+    pace_read_pool(&call->pool->state->pace, &d->pool_pace);
+    for (size_t i = 0; i < d->left_count; i++) {
+        look_at(d, i);
+        busy += d->at[i].load.prefills > 0;
     }
-    kept = 0;
-    for (size_t i = 0; i < s->count; i++)
-        if (passes(s->call, &s->candidates[i]))
-            s->candidates[kept++] = s->candidates[i];
-    s->count = kept;
+    d->request = (struct price_request){
+        .tokens = call->tokens,
+        .output = call->output,
+        .busy = (double)busy / (double)d->left_count,
+        .key = request_key(d),
+    };
+    for (size_t i = 0; i < d->left_count; i++) {
+        double weight = decision_left(d, i)->weight;
+
+        price_of(conf, &d->request, &d->at[i], &d->prices[i]);
+        if (weight > 0 && weight < 1) /* one that returns slowly is as much dearer */
+            d->prices[i].total_s /= weight;
+    }
+    d->priced = true;
+}
+
+/* ---- room ---- */
+
+static bool has_room(const struct decision *d, size_t i)
+{
+    return !d->priced || price_has_room(d->call->pool->conf->price, &d->request, &d->at[i]);
+}
+
+/* The cheapest of those that have room. False: nobody has. */
+static bool best_with_room(struct decision *d)
+{
+    size_t best = d->left_count;
+
+    for (size_t i = 0; i < d->left_count; i++)
+        if (has_room(d, i) &&
+            (best == d->left_count || d->prices[i].total_s < d->prices[best].total_s))
+            best = i;
+    if (best == d->left_count)
+        return false;
+    d->best = best;
     return true;
 }
 
-/* So few look healthy that the judgement itself is in doubt: all get requests again. Of a pinned
- * endpoint the pool's health says nothing, whoever pinned it wants it. */
-static void screen_health(struct screening *s)
+/* It may go to d->best now. */
+static bool find_room(struct decision *d)
 {
-    const struct pool *pool = s->call->pool;
-    size_t least = (s->count * pool->conf->health->panic + 99) / 100;
-    bool panicking = !screen(s, "health", is_healthy, least);
-
-    if (panicking)
-        for (size_t i = 0; i < s->count; i++)
-            s->candidates[i].weight = 1;
-    if (panicking != atomic_load_explicit(&pool->state->panicking, memory_order_relaxed))
-        atomic_store_explicit(&pool->state->panicking, panicking, memory_order_relaxed);
+    d->has_room = has_room(d, d->best);
+    if (d->call->room == DECIDE_ROOM_OF_ANY && !d->has_room)
+        d->has_room = best_with_room(d);
+    return d->has_room || d->call->room == DECIDE_ROOM_IGNORED;
 }
 
-enum decide_outcome decide(const struct decide_call *call, const struct endpoint **ret_endpoint,
-                           struct choice *ret_choice)
-{
-    const struct pool *pool = call->pool;
-    struct candidate candidates[DECIDE_ENDPOINTS_MAX];
-    struct choice choice = { 0 };
-    struct screening s = { call, candidates, 0, &choice };
-    const struct pick_type *pick = pick_types[pool->conf->route];
+/* ---- the choice ---- */
 
-    for (; s.count < pool->count && s.count < DECIDE_ENDPOINTS_MAX; s.count++)
-        candidates[s.count] = (struct candidate){
-            &pool->endpoints[s.count],
-            health_weight(&pool->endpoints[s.count], pool->conf->health, call->now_us),
-        };
-    choice.considered = (uint32_t)s.count;
+static void note_best(const struct decision *d, struct choice *choice)
+{
+    if (!d->priced)
+        return;
+    choice->priced = true;
+    choice->cached_tokens = d->at[d->best].cached;
+    choice->prefill_s = d->prices[d->best].prefill_s;
+    choice->price_s = d->prices[d->best].total_s;
+}
+
+enum decide_outcome decide(struct decision *d, const struct decide_call *call,
+                           const struct endpoint **ret_endpoint, struct choice *ret_choice)
+{
+    const struct pick_type *pick = pick_types[call->pool->conf->route];
+    struct choice choice = { 0 };
+    enum decide_outcome outcome;
+
+    begin(d, call);
+    choice.considered = (uint32_t)d->count;
     choice.policy = call->pin.len > 0 ? "pin" : pick->name;
-    if (s.count == 0 || (call->pin.len > 0 && !screen(&s, "pin", is_pinned, 1)))
-        return DECIDE_NONE;
-    if (call->pin.len == 0)
-        screen_health(&s);
-    if (s.count == 0) /* nobody is healthy, and panic is off */
-        return DECIDE_NONE;
-    if (call->tried_count > 0)
-        screen(&s, "tried", is_untried, 1);
-    if (pool->conf->concurrency > 0 && !screen(&s, "concurrency", has_room, 1))
-        return DECIDE_WAIT;
-    *ret_endpoint = candidates[pick->pick(call, candidates, s.count)].endpoint;
-    *ret_choice = choice;
-    return DECIDE_CHOSEN;
+    outcome = decision_screen(d, &choice);
+    if (outcome == DECIDE_CHOSEN) {
+        d->best = pick->pick(d);
+        outcome = find_room(d) ? DECIDE_CHOSEN : DECIDE_WAIT;
+    }
+    if (outcome == DECIDE_CHOSEN) {
+        note_best(d, &choice);
+        *ret_endpoint = decision_left(d, d->best)->endpoint;
+        *ret_choice = choice;
+    }
+    d->call = NULL;
+    return outcome;
 }

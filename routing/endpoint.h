@@ -11,8 +11,8 @@
 #include "gateway/base/log.h"
 #include "gateway/upstream/origin.h"
 #include "routing/adapters.h"
+#include "routing/pace.h"
 #include "routing/reported.h"
-#include "routing/signals.h"
 
 struct endpoint_state {
     struct snapshot snapshot;
@@ -26,6 +26,7 @@ struct endpoint_state {
     _Atomic bool gone;                 /* no longer in the configuration: finishes what it has */
     _Atomic uint64_t served, failed;   /* attempts ended well, ended badly */
     struct signals signals;            /* what is at it of our own traffic, and its cache */
+    struct pace_learner pace;          /* how fast it is */
     struct reported reported;          /* what the engine says of its load */
     struct adapters adapters;          /* what it says of its LoRA adapters */
 };
@@ -36,6 +37,7 @@ struct endpoint {
     const char *pool_name;      /* borrowed from the pool */
     struct origin *origin;
     struct endpoint_state *state;
+    uint64_t hash;  /* of its name, the same at every gateway */
     uint32_t index; /* in its pool */
 };
 

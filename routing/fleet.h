@@ -15,6 +15,7 @@
 #include "routing/endpoint.h"
 #include "routing/engine.h"
 #include "routing/health.h"
+#include "routing/price.h"
 
 struct timeouts_conf {
     uint64_t connect, queue, first_token, idle, total; /* ms */
@@ -23,6 +24,10 @@ struct timeouts_conf {
 struct retry_conf {
     uint64_t attempts; /* in all */
     uint64_t budget;   /* percent of the pool's exchanges */
+};
+
+struct sticky_conf {
+    char *header;
 };
 
 struct pool_tls_conf {
@@ -49,17 +54,15 @@ struct pool_conf {
     struct timeouts_conf *timeouts;
     struct retry_conf *retry;
     int route;
-    uint64_t concurrency; /* exchanges at an endpoint at a time; 0: no limit */
-    uint64_t keep_alive;  /* ms */
+    struct price_conf *price;
+    struct sticky_conf *sticky; /* NULL: sessions are not kept at endpoints */
+    uint64_t concurrency;       /* exchanges at an endpoint at a time; 0: no limit */
+    uint64_t keep_alive;        /* ms */
 };
 
 struct version_conf {
     char *name, *pool, *model, *tokenizer, *chat_template;
     uint64_t weight;
-};
-
-struct sticky_conf {
-    char *header;
 };
 
 struct model_conf {
@@ -86,6 +89,7 @@ struct pool_state {
     _Atomic int64_t retry_tokens; /* thousandths of a retry */
     _Atomic uint32_t waiting;     /* exchanges that wait for room at an endpoint */
     _Atomic bool panicking;
+    struct pace_learner pace;   /* how fast its endpoints are */
     struct snapshot_slot cards; /* routing/catalog: what its engines say they serve */
 };
 

@@ -83,6 +83,24 @@ static const struct directive_set pool_tls_set = {
     .size = sizeof(struct pool_tls_conf),
 };
 
+static const struct directive sticky_rows[] = {
+    { .key = "header",
+      .type = DIRECTIVE_TYPE_TEXT,
+      .offset = offsetof(struct sticky_conf, header),
+      .default_text = "x-session-id",
+      .format = "header",
+      .help = "Requests with the same value of this header are a session." },
+};
+
+static const struct directive_set sticky_set = {
+    .key = "sticky",
+    .shape = DIRECTIVE_OBJECT,
+    .help = "Keeps a session together.",
+    .rows = sticky_rows,
+    .count = ARRAY_LEN(sticky_rows),
+    .size = sizeof(struct sticky_conf),
+};
+
 static const struct directive pool_rows[] = {
     { .key = "name",
       .type = DIRECTIVE_TYPE_TEXT,
@@ -109,8 +127,11 @@ static const struct directive pool_rows[] = {
     DIRECTIVE_IMPLIED(struct pool_conf, metrics, &metrics_set, "What endpoints say of their load."),
     DIRECTIVE_IMPLIED(struct pool_conf, timeouts, &timeouts_set, "Deadlines."),
     DIRECTIVE_IMPLIED(struct pool_conf, retry, &retry_set, "Retries."),
-    DIRECTIVE_WORD(struct pool_conf, route, "least_requests", pick_names,
-                   "How an endpoint is chosen."),
+    DIRECTIVE_WORD(struct pool_conf, route, "price", pick_names, "How an endpoint is chosen."),
+    DIRECTIVE_IMPLIED(struct pool_conf, price, &price_set,
+                      "Weights of what makes an endpoint dear (route: price)."),
+    DIRECTIVE_SUB(struct pool_conf, sticky, &sticky_set,
+                  "Keeps a session at one endpoint while that is ready."),
     DIRECTIVE_NUMBER(
         struct pool_conf, concurrency, "0", 0, 1e6,
         "Exchanges at an endpoint at a time, per gateway; more wait in the gateway. 0: no limit."),
@@ -197,24 +218,6 @@ static const struct directive_set version_set = {
     .size = sizeof(struct version_conf),
 };
 
-static const struct directive sticky_rows[] = {
-    { .key = "header",
-      .type = DIRECTIVE_TYPE_TEXT,
-      .offset = offsetof(struct sticky_conf, header),
-      .default_text = "x-session-id",
-      .format = "header",
-      .help = "Requests with the same value of this header get the same version." },
-};
-
-static const struct directive_set sticky_set = {
-    .key = "sticky",
-    .shape = DIRECTIVE_OBJECT,
-    .help = "Keeps a session at one version.",
-    .rows = sticky_rows,
-    .count = ARRAY_LEN(sticky_rows),
-    .size = sizeof(struct sticky_conf),
-};
-
 static const struct directive model_rows[] = {
     { .key = "name",
       .type = DIRECTIVE_TYPE_TEXT,
@@ -245,7 +248,7 @@ static const struct directive model_rows[] = {
                    "Off keeps the block keys of different tenants apart, so that none is routed by "
                    "what another one has asked."),
     DIRECTIVE_SUBS(struct model_conf, versions, &version_set, "Weighted versions."),
-    DIRECTIVE_SUB(struct model_conf, sticky, &sticky_set, "Session stickiness over versions."),
+    DIRECTIVE_SUB(struct model_conf, sticky, &sticky_set, "Keeps a session at one version."),
     DIRECTIVE_BOOL(struct model_conf, inspect, "on",
                    "Off passes bodies through unread; only where \"*\" is the only model."),
 };

@@ -13,15 +13,16 @@ static double load(const struct candidate *candidate)
     return ((double)inflight + 1) / candidate->weight;
 }
 
-static size_t pick(const struct decide_call *call, const struct candidate *candidates, size_t count)
+static size_t pick(struct decision *decision)
 {
-    uint32_t turn = decide_turn(call);
+    uint32_t turn = decide_turn(decision->call);
+    size_t count = decision->left_count;
     size_t best = turn % count;
-    double best_load = load(&candidates[best]);
+    double best_load = load(decision_left(decision, best));
 
     for (size_t i = 1; i < count; i++) {
         size_t at = (turn + i) % count;
-        double at_load = load(&candidates[at]);
+        double at_load = load(decision_left(decision, at));
 
         if (at_load < best_load) {
             best = at;

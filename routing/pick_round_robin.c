@@ -5,9 +5,10 @@
  */
 #include "routing/decide.h"
 
-static size_t pick(const struct decide_call *call, const struct candidate *candidates, size_t count)
+static size_t pick(struct decision *decision)
 {
-    uint32_t turn = decide_turn(call);
+    uint32_t turn = decide_turn(decision->call);
+    size_t count = decision->left_count;
     size_t first = turn % count;
     double share =
         (double)(turn / count % 16) / 16; /* the round's threshold, over sixteen rounds */
@@ -15,7 +16,7 @@ static size_t pick(const struct decide_call *call, const struct candidate *candi
     for (size_t i = 0; i < count; i++) {
         size_t at = (first + i) % count;
 
-        if (candidates[at].weight > share)
+        if (decision_left(decision, at)->weight > share)
             return at;
     }
     return first;

@@ -12,33 +12,28 @@
 #define RETRY_TOKEN      1000
 #define RETRY_TOKENS_MAX (100 * RETRY_TOKEN)
 
-/* Not keyed: every gateway, and the same one after a restart, must come to the same version. */
-static bool sticky_hash(const struct model *model, const struct message *request,
-                        uint64_t *ret_hash)
+uint64_t router_session(const struct sticky_conf *conf, const struct message *request)
 {
-    struct slice name = slice_str(model->conf->sticky->header);
+    for (uint32_t i = 0; conf && i < request->count; i++)
+        if (slice_ieq(request->fields[i].name, slice_str(conf->header))) {
+            struct slice value = request->fields[i].value;
+            uint64_t hash = XXH3_64bits(value.at, value.len);
 
-    for (uint32_t i = 0; i < request->count; i++)
-        if (slice_ieq(request->fields[i].name, name)) {
-            *ret_hash = XXH3_64bits(request->fields[i].value.at, request->fields[i].value.len);
-            return true;
+            return hash != 0 ? hash : 1;
         }
-    return false;
+    return 0;
 }
 
 const struct version *router_version(const struct model *model, const struct message *request,
                                      uint64_t random)
 {
+    uint64_t session = model->count > 1 ? router_session(model->conf->sticky, request) : 0;
     uint32_t point;
 
     if (model->weight_sum == 0)
         return NULL;
-    if (model->conf->sticky && model->count > 1) {
-        uint64_t hash;
-
-        if (sticky_hash(model, request, &hash))
-            random = hash;
-    }
+    if (session != 0)
+        random = session;
     point = (uint32_t)(((random >> 32) * model->weight_sum) >> 32);
     for (size_t i = 0; i < model->count; i++)
         if (point < model->versions[i].weight_until)

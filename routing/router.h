@@ -10,6 +10,11 @@
 #include "gateway/http/message.h"
 #include "routing/fleet.h"
 
+/* The session that a request belongs to: a hash of the value of the configured header, never 0. 0:
+ * none; `conf` may be NULL. Not keyed: every gateway, and the same one after a restart, must come
+ * to the same number. */
+uint64_t router_session(const struct sticky_conf *conf, const struct message *request);
+
 /*
  * The version of a model for this request: by weight at random, or by the value of the sticky
  * header, so that equal values get equal versions for as long as the weights stay. NULL when every

@@ -7,6 +7,7 @@
 #ifndef SLUICE_ACCOUNT_CHOICE_H
 #define SLUICE_ACCOUNT_CHOICE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* More than there are screens; a screen past it is not reported. */
@@ -23,6 +24,11 @@ struct choice {
     uint32_t screen_count;
     /* Those that dropped something, in their order. */
     struct choice_screen screens[CHOICE_SCREENS_MAX];
+    /* Endpoints were priced; these are of the chosen one. */
+    bool priced;
+    uint32_t cached_tokens; /* of the prompt, expected there */
+    double prefill_s;       /* of the rest, expected */
+    double price_s;
 };
 
 #endif

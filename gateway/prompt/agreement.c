@@ -13,6 +13,8 @@
 
 /* Fewer tokens than this say little about how long one is. */
 #define LEARN_TOKENS_LEAST 16
+/* A longer answer counts as one of these, so that a single one changes little. */
+#define LEARN_OUTPUT_MOST 16384
 
 static void agreement_free(struct snapshot *snapshot)
 {
@@ -25,6 +27,7 @@ struct agreement *agreement_new(void)
 
     snapshot_init(&agreement->snapshot, agreement_free);
     agreement->token_milli = (uint32_t)(AGREEMENT_TOKEN_BYTES * 1000);
+    agreement->output_milli = AGREEMENT_OUTPUT * 1000;
     return agreement;
 }
 
@@ -32,8 +35,10 @@ struct agreement *agreement_after(const struct agreement *before)
 {
     struct agreement *agreement = agreement_new();
 
-    if (before)
+    if (before) {
         agreement->token_milli = atomic_load_explicit(&before->token_milli, memory_order_relaxed);
+        agreement->output_milli = atomic_load_explicit(&before->output_milli, memory_order_relaxed);
+    }
     return agreement;
 }
 
@@ -107,6 +112,20 @@ void agreement_learn(struct agreement *agreement, uint64_t bytes, uint64_t token
     before += (seen - before) / 16;
     atomic_store_explicit(&agreement->token_milli, (uint32_t)(before > 100 ? before : 100),
                           memory_order_relaxed);
+}
+
+void agreement_learn_output(struct agreement *agreement, uint64_t tokens)
+{
+    int64_t seen = (int64_t)(tokens < LEARN_OUTPUT_MOST ? tokens : LEARN_OUTPUT_MOST) * 1000;
+    int64_t before = atomic_load_explicit(&agreement->output_milli, memory_order_relaxed);
+
+    atomic_store_explicit(&agreement->output_milli, (uint32_t)(before + (seen - before) / 16),
+                          memory_order_relaxed);
+}
+
+double agreement_output(const struct agreement *agreement)
+{
+    return atomic_load_explicit(&agreement->output_milli, memory_order_relaxed) / 1000.0;
 }
 
 double agreement_token_bytes(const struct agreement *agreement)

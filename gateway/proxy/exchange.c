@@ -32,6 +32,7 @@ struct exchanges *exchanges_new(struct worker *worker, uint64_t prefix_seed)
     exchanges->tally = tally_new(worker->metrics);
     exchanges->pipeline = pipeline_new();
     exchanges->prefix_seed = prefix_seed;
+    exchanges->decision = decision_new();
     room_init(&exchanges->room, worker);
     list_init(&exchanges->active);
     CHECK(getrandom(&exchanges->random, sizeof(exchanges->random), 0) ==
@@ -45,6 +46,7 @@ void exchanges_free(struct exchanges *exchanges)
         return;
     CHECK(list_is_empty(&exchanges->active));
     room_release(&exchanges->room);
+    decision_free(exchanges->decision);
     pipeline_free(exchanges->pipeline);
     tally_free(exchanges->tally);
     free(exchanges);
@@ -225,6 +227,7 @@ void exchange_start(struct client *client, struct stream *stream)
     buf_init(&x->ready, SIZE_MAX);
     defer_init(&x->wake, exchange_on_wake);
     timer_init(&x->deadline, exchange_on_deadline);
+    share_init(&x->share);
     list_init(&x->room_link);
     list_push(&exchanges->active, &x->link);
     metric_add(worker->metrics, METRIC_ID_exchanges_started, 1);

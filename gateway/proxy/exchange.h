@@ -23,6 +23,7 @@
 #include "gateway/proxy/prediction.h"
 #include "gateway/proxy/room.h"
 #include "gateway/proxy/server.h"
+#include "gateway/proxy/share.h"
 #include "gateway/proxy/tally.h"
 #include "gateway/upstream/attempt.h"
 #include "routing/decide.h"
@@ -92,7 +93,8 @@ struct exchange {
     const struct endpoint *tried[EXCHANGE_TRIES_MAX];
     uint32_t tries;
     struct choice choice;
-    bool counted;            /* the endpoint's inflight counts it */
+    bool counted; /* the endpoint's inflight counts it, and its signals do */
+    struct exchange_share share;
     struct list room_link;   /* room->waiting */
     struct message *request; /* as the endpoint gets it */
     struct attempt attempt;
@@ -118,6 +120,7 @@ struct exchanges {
     struct list active;
     struct tally *tally;
     struct room room;
+    struct decision *decision; /* scratch: the last one's, whoever it was for */
     struct pipeline *pipeline;
     uint64_t pipeline_fleet;   /* number of the newest fleet it has worked for */
     uint64_t pipeline_long_us; /* the turn (worker->now_us) in which it did its last long work */
@@ -140,6 +143,9 @@ const struct step *exchange_fail(struct exchange *x, const struct reason *reason
  * hold; one that moves further away is noticed when the timer fires.
  */
 void exchange_arm(struct exchange *x);
+
+/* What routing is asked for it; borrowed from the exchange, and for it only. */
+struct decide_call exchange_decide_call(const struct exchange *x);
 
 /*
  * Ends the attempt at hand, if there is one, gives its place at the endpoint back and reports how

@@ -94,6 +94,13 @@ void prediction_make(struct exchange *x, struct pipeline_tokens *ret_tokens)
     };
 }
 
+uint32_t prediction_tokens(const struct prediction *prediction)
+{
+    if (!prediction->made)
+        return 0;
+    return prediction->tokens < UINT32_MAX ? (uint32_t)prediction->tokens : UINT32_MAX;
+}
+
 static void say_change(const struct exchange *x, enum agreement_change change)
 {
     if (change == AGREEMENT_LOST)
@@ -115,6 +122,8 @@ void prediction_settle(struct exchange *x)
     const struct prediction *prediction = &x->prediction;
     const struct answer_usage *usage = &x->reader.usage;
 
+    if (usage->known & ANSWER_USAGE_COMPLETION && x->version)
+        agreement_learn_output(x->version->agreement, usage->completion);
     if (!prediction->made || !(usage->known & ANSWER_USAGE_PROMPT) || usage->prompt == 0)
         return;
     if (prediction->exactness == EXACTNESS_exact)

@@ -33,6 +33,8 @@ uint64_t prediction_forecast_us(const struct exchange *x);
 /* Makes it, for the exchange's version. ret_tokens, also borrowed things in it, is for who answers
  * /tokenize. */
 void prediction_make(struct exchange *x, struct pipeline_tokens *ret_tokens);
+/* Tokens of the prompt; 0: not known. */
+uint32_t prediction_tokens(const struct prediction *prediction);
 /* The exchange is over: what the engine reported teaches. */
 void prediction_settle(struct exchange *x);
 void prediction_release(struct prediction *prediction);

@@ -28,6 +28,7 @@ void exchange_leave_endpoint(struct exchange *x, const struct reason *reason)
     if (was_sent && !x->attempt.stream->closed && is_no_verdict(reason))
         count_abort(x);
     attempt_release(&x->attempt, reason);
+    share_end(x);
     endpoint_leave(x->endpoint);
     x->counted = false;
     tally_attempt(x->worker->exchanges->tally, x, reason);

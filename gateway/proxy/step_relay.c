@@ -33,6 +33,7 @@ static void note_step(struct exchange *x, struct usage_step step)
 
     if (!step.content)
         return;
+    share_contents(x, step.contents);
     if (!x->first_content_us) {
         x->first_content_us = now_us;
     } else if (x->answer_streamed) {
@@ -218,6 +219,8 @@ static const struct step *run(struct exchange *x)
         begin(x);
     if (has_room(x))
         pull(x);
+    else
+        pace_watch_paused(&x->share.watch);
     if (from->in_ended && buf_is_empty(&from->in))
         read_end(x);
     if (x->reader.error_seen && !x->committed && exchange_retry(x, &reason_endpoint_error))

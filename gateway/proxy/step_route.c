@@ -2,6 +2,37 @@
  * Step 7, route: an endpoint of the version's pool; or waiting until one has room.
  */
 #include "gateway/proxy/exchange.h"
+#include "routing/router.h"
+
+/* How long the answer will be: like those before it, and no longer than the client allows. */
+static double expected_output(const struct exchange *x)
+{
+    double output = agreement_output(x->version->agreement);
+    const struct prompt *prompt = x->prompt;
+
+    if (prompt && prompt->has_max_tokens && (double)prompt->max_tokens < output)
+        output = (double)prompt->max_tokens;
+    return prompt && prompt->choices > 1 ? output * (double)prompt->choices : output;
+}
+
+struct decide_call exchange_decide_call(const struct exchange *x)
+{
+    const struct pool *pool = x->version->pool;
+
+    return (struct decide_call){
+        .pool = pool,
+        .now_us = x->worker->now_us,
+        .tried = x->tried,
+        .tried_count = x->tries,
+        .pin = x->filter.pin,
+        .session = router_session(pool->conf->sticky, x->client->head),
+        .tokens = prediction_tokens(&x->prediction),
+        .output = expected_output(x),
+        .keys = &x->prediction.keys,
+        .keys_exact = x->prediction.keys_exact,
+        .room = DECIDE_ROOM_IGNORED,
+    };
+}
 
 static void wait_for_room(struct exchange *x)
 {
@@ -13,21 +44,17 @@ static void wait_for_room(struct exchange *x)
 
 static const struct step *choose_endpoint(struct exchange *x)
 {
-    struct decide_call call = {
-        .pool = x->version->pool,
-        .now_us = x->worker->now_us,
-        .tried = x->tried,
-        .tried_count = x->tries,
-        .pin = x->filter.pin,
-    };
+    struct exchanges *exchanges = x->worker->exchanges;
+    struct decide_call call = exchange_decide_call(x);
     enum decide_outcome outcome = DECIDE_WAIT;
     const struct endpoint *endpoint;
 
-    if (!room_has_others_first(&x->worker->exchanges->room, x))
-        outcome = decide(&call, &endpoint, &x->choice);
+    if (!room_has_others_first(&exchanges->room, x))
+        outcome = decide(exchanges->decision, &call, &endpoint, &x->choice);
     if (outcome == DECIDE_CHOSEN && endpoint_enter(endpoint, call.pool->conf->concurrency)) {
         x->endpoint = endpoint;
         x->counted = true;
+        share_begin(x);
         room_leave(x);
         return &step_attempt;
     }

@@ -18,7 +18,7 @@ EXAMPLES = {
     "models.llama-3.1-8b.versions.stable.model", "models.llama-3.1-8b.versions.stable.tokenizer",
     "models.llama-3.1-8b.versions.stable.chat_template", "models.llama-3.1-8b.chat_template",
     "models.llama-3.1-8b.default_chat_template_kwargs",
-    "models.llama-3.1-8b.sticky", "models.*", "pools.llama.key_file", "pools.llama.kv_events", "pools.llama.tls",
+    "models.llama-3.1-8b.sticky", "models.*", "pools.llama.key_file", "pools.llama.sticky", "pools.llama.kv_events", "pools.llama.tls",
     "pools.llama.health.path", "pools.llama.metrics.path",
 }
 

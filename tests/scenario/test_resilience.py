@@ -404,7 +404,7 @@ class Health(Scenario):
 class Choice(Scenario):
     def test_least_requests_spreads_what_is_under_way(self):
         recorders = [self.recorder(lambda c: (c.read_request(), c.wait_end())) for _ in range(3)]
-        gateway = self.in_front_of(*recorders)
+        gateway = self.in_front_of(*recorders, pool={"route": "least_requests"})
         for n in range(9):
             self.client(gateway).send(chat())
             until("it arrived", lambda n=n: sum(len(r.requests) for r in recorders) == n + 1, 5)

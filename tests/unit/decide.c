@@ -26,6 +26,8 @@ struct row {
     bool panicking;
 };
 
+static struct decision *decision; /* all decisions are made in one */
+
 static const struct row rows[] = {
     { "one after the other", "round_robin", "...", 30, 0, "", -1, "01201", false },
     { "the sick one is passed over", "round_robin", ".x.", 30, 0, "", -1, "0202", false },
@@ -75,7 +77,7 @@ static void set_up(const struct row *row, const struct pool *pool)
     }
 }
 
-static char decision(const struct row *row, const struct pool *pool)
+static char decided(const struct row *row, const struct pool *pool)
 {
     const struct endpoint *tried[9], *endpoint = NULL;
     struct decide_call call = { .pool = pool, .now_us = NOW, .tried = tried };
@@ -86,7 +88,7 @@ static char decision(const struct row *row, const struct pool *pool)
     call.pin = slice_str(row->pin >= 0 ? pin : "");
     for (const char *t = row->tried; *t; t++)
         tried[call.tried_count++] = &pool->endpoints[*t - '0'];
-    switch (decide(&call, &endpoint, &choice)) {
+    switch (decide(decision, &call, &endpoint, &choice)) {
     case DECIDE_CHOSEN:
         assert_int_equal(choice.considered, pool->count);
         return (char)('0' + (int)endpoint->index);
@@ -109,7 +111,7 @@ static void every_row_is_decided_as_it_says(void **state)
         if (rows[i].tried[0])
             atomic_store(&pool->state->cursor, 1); /* its first try took a turn */
         for (size_t j = 0; rows[i].chosen[j]; j++) {
-            char got = decision(&rows[i], pool);
+            char got = decided(&rows[i], pool);
 
             if (got != rows[i].chosen[j])
                 fail_msg("%s: decision %zu is %c", rows[i].why, j, got);
@@ -118,6 +120,108 @@ static void every_row_is_decided_as_it_says(void **state)
             fail_msg("%s: panicking %d", rows[i].why, !rows[i].panicking);
         fleet_unref(fleet);
     }
+}
+
+/* What each endpoint of a pool has to prefill: half seconds, or 'c': little of three requests that
+ * fill more than a step. */
+static const struct {
+    const char *why, *queued;
+    enum decide_room room;
+    char chosen; /* index, or 'w': it waits */
+    char best;   /* who it would be */
+} room_rows[] = {
+    { "the least before it", "320", DECIDE_ROOM_IGNORED, '2', '2' },
+    { "the best has room", "331", DECIDE_ROOM_OF_BEST, '2', '2' },
+    { "nobody has", "354", DECIDE_ROOM_OF_BEST, 'w', '0' },
+    { "nobody has, and any would do", "354", DECIDE_ROOM_OF_ANY, 'w', '0' },
+    { "another has, it waits for the best", "c25", DECIDE_ROOM_OF_BEST, 'w', '0' },
+    { "another has, and any will do", "c25", DECIDE_ROOM_OF_ANY, '1', '1' },
+    { "nothing is asked of it", "c25", DECIDE_ROOM_IGNORED, '0', '0' },
+};
+
+static void queue(struct signals *signals, char what)
+{
+    for (int i = 0; i < (what == 'c' ? 3 : what > '0'); i++) {
+        struct share share = { 0 };
+        double seconds = what == 'c' ? 0.01 : (what - '0') * 0.5;
+
+        signals_sent(signals, &share, 9000, 9000, seconds, NOW);
+    }
+}
+
+static void the_cheapest_with_room_is_chosen(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(room_rows); i++) {
+        struct fleet *fleet = rig_fleet(
+            "pools: [ { name: p, endpoints: [ \"http://a\", \"http://b\", \"http://c\" ] } ]\n"
+            "models: [ { name: m, pool: p } ]\n",
+            NULL, NULL);
+        const struct pool *pool = &fleet->pools[0];
+        const struct endpoint *endpoint = NULL;
+        struct decide_call call = {
+            .pool = pool, .now_us = NOW, .tokens = 1000, .output = 100, .room = room_rows[i].room
+        };
+        struct choice choice;
+        char got;
+
+        for (size_t j = 0; j < pool->count; j++)
+            queue(&pool->endpoints[j].state->signals, room_rows[i].queued[j]);
+        got = decide(decision, &call, &endpoint, &choice) == DECIDE_CHOSEN
+                  ? (char)('0' + (int)endpoint->index)
+                  : 'w';
+        if (got != room_rows[i].chosen)
+            fail_msg("%s: %c", room_rows[i].why, got);
+        if (decision->left[decision->best] != (uint32_t)(room_rows[i].best - '0'))
+            fail_msg("%s: the best is %u", room_rows[i].why, decision->left[decision->best]);
+        assert_true(decision->priced);
+        if (got != 'w')
+            assert_true(choice.priced && choice.prefill_s > 0.0628 && choice.prefill_s < 0.07);
+        fleet_unref(fleet);
+    }
+}
+
+#define SESSIONS 300
+
+static uint32_t endpoint_of(const struct pool *pool, uint64_t session)
+{
+    struct decide_call call = { .pool = pool, .now_us = NOW, .session = session };
+    const struct endpoint *endpoint;
+    struct choice choice;
+
+    assert_int_equal(decide(decision, &call, &endpoint, &choice), DECIDE_CHOSEN);
+    return endpoint->index;
+}
+
+/* In its absence only its own sessions move, each to one other; and they come back to it. */
+static void sessions_stay_at_their_endpoints(void **state)
+{
+    struct fleet *fleet =
+        rig_fleet("pools: [ { name: p, health: { slow_return: 0s }, route: round_robin,\n"
+                  "  endpoints: [ \"http://a\", \"http://b\", \"http://c\" ] } ]\n"
+                  "models: [ { name: m, pool: p } ]\n",
+                  NULL, NULL);
+    const struct pool *pool = &fleet->pools[0];
+    uint32_t homes[SESSIONS], counts[3] = { 0 };
+
+    (void)state;
+    for (uint64_t i = 0; i < SESSIONS; i++)
+        counts[homes[i] = endpoint_of(pool, i + 1)]++;
+    for (size_t i = 0; i < 3; i++)
+        assert_in_range(counts[i], SESSIONS / 4, SESSIONS / 2);
+    atomic_store(&pool->endpoints[1].state->probe_failing, true);
+    for (uint64_t i = 0; i < SESSIONS; i++) {
+        uint32_t now = endpoint_of(pool, i + 1);
+
+        if (homes[i] == 1)
+            assert_int_not_equal(now, 1);
+        else
+            assert_int_equal(now, homes[i]);
+    }
+    atomic_store(&pool->endpoints[1].state->probe_failing, false);
+    for (uint64_t i = 0; i < SESSIONS; i++)
+        assert_int_equal(endpoint_of(pool, i + 1), homes[i]);
+    fleet_unref(fleet);
 }
 
 static void one_that_returns_gets_its_share(void **state)
@@ -135,7 +239,7 @@ static void one_that_returns_gets_its_share(void **state)
     (void)state;
     atomic_store(&pool->endpoints[1].state->returned_us, NOW - 5 * CLOCK_US_PER_S);
     for (int i = 0; i < 320; i++) {
-        assert_int_equal(decide(&call, &endpoint, &choice), DECIDE_CHOSEN);
+        assert_int_equal(decide(decision, &call, &endpoint, &choice), DECIDE_CHOSEN);
         counts[endpoint->index]++;
     }
     assert_in_range(counts[1], 70, 90); /* half of the half that one of two gets */
@@ -150,7 +254,7 @@ static void an_empty_pool_has_nobody(void **state)
     struct row row = { .pin = -1, .tried = "" };
 
     (void)state;
-    assert_int_equal(decision(&row, &fleet->pools[0]), 'n');
+    assert_int_equal(decided(&row, &fleet->pools[0]), 'n');
     fleet_unref(fleet);
 }
 
@@ -177,10 +281,17 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_is_decided_as_it_says),
+        cmocka_unit_test(the_cheapest_with_room_is_chosen),
+        cmocka_unit_test(sessions_stay_at_their_endpoints),
         cmocka_unit_test(one_that_returns_gets_its_share),
         cmocka_unit_test(an_empty_pool_has_nobody),
         cmocka_unit_test(the_last_place_is_taken_once),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed;
+
+    decision = decision_new();
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    decision_free(decision);
+    return failed;
 }
