@@ -21,7 +21,7 @@ static void end_choice(struct generation *g, const struct choice *choice, const 
         buf_add(&g->event, SLICE(",\"stop_reason\":null"));
     if (g->ask.return_token_ids)
         buf_printf(&g->event, ",\"token_ids\":[%u]",
-                   choice->sequence.tokens.at[choice->sequence.prompt_tokens + choice->given]);
+                   choice->sequence.tokens.at[choice->sequence.item.prompt_tokens + choice->given]);
     buf_add(&g->event, SLICE("}]"));
     forms_end_chunk(g, choice);
     generation_emit(g);
@@ -38,14 +38,14 @@ static void begin(struct generation *g)
         buf_add(&g->event, SLICE("},\"logprobs\":null,\"finish_reason\":null}]"));
         if (g->ask.return_token_ids) {
             buf_add(&g->event, SLICE(",\"prompt_token_ids\":"));
-            event_add_json(&g->event,
-                           forms_ids(choice->sequence.tokens.at, choice->sequence.prompt_tokens));
+            event_add_json(&g->event, forms_ids(choice->sequence.tokens.at,
+                                                choice->sequence.item.prompt_tokens));
         }
         if (g->ask.continuous_usage)
             buf_printf(
                 &g->event,
                 ",\"usage\":{\"prompt_tokens\":%u,\"total_tokens\":%u,\"completion_tokens\":0}",
-                choice->sequence.prompt_tokens, choice->sequence.prompt_tokens);
+                choice->sequence.item.prompt_tokens, choice->sequence.item.prompt_tokens);
         buf_add(&g->event, SLICE("}\n\n"));
         generation_emit(g);
     }
@@ -66,7 +66,7 @@ static void token(struct generation *g, struct choice *choice)
 {
     char text[TOKEN_TEXT_MAX];
     struct slice said = token_text(
-        choice->sequence.tokens.at[choice->sequence.prompt_tokens + choice->given], text);
+        choice->sequence.tokens.at[choice->sequence.item.prompt_tokens + choice->given], text);
 
     if (!choice->script.tool) {
         add_choice(g, choice,
@@ -109,10 +109,10 @@ static json_t *whole(const struct generation *g)
     for (uint32_t i = 0; i < g->count; i++) {
         const struct choice *choice = &g->choices[i];
         const struct sequence *sequence = &choice->sequence;
-        json_t *ids =
-            g->ask.return_token_ids
-                ? forms_ids(sequence->tokens.at + sequence->prompt_tokens, sequence->output_tokens)
-                : json_null();
+        json_t *ids = g->ask.return_token_ids
+                          ? forms_ids(sequence->tokens.at + sequence->item.prompt_tokens,
+                                      sequence->item.output_tokens)
+                          : json_null();
 
         json_array_append_new(choices, json_pack("{s:i,s:o,s:n,s:s,s:n,s:o}", "index", (int)i,
                                                  "message", message(g, choice), "logprobs",

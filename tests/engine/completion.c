@@ -11,7 +11,7 @@ static void begin(struct generation *g)
 
 static void token(struct generation *g, struct choice *choice)
 {
-    uint32_t id = choice->sequence.tokens.at[choice->sequence.prompt_tokens + choice->given];
+    uint32_t id = choice->sequence.tokens.at[choice->sequence.item.prompt_tokens + choice->given];
     char text[TOKEN_TEXT_MAX];
 
     buf_add(&g->event, buf_join(&g->head));
@@ -22,7 +22,7 @@ static void token(struct generation *g, struct choice *choice)
     buf_add(&g->event, SLICE(",\"stop_reason\":null,\"prompt_token_ids\":"));
     if (g->ask.return_token_ids && choice->given == 0)
         event_add_json(&g->event,
-                       forms_ids(choice->sequence.tokens.at, choice->sequence.prompt_tokens));
+                       forms_ids(choice->sequence.tokens.at, choice->sequence.item.prompt_tokens));
     else
         buf_add(&g->event, SLICE("null"));
     if (g->ask.return_token_ids)
@@ -38,14 +38,15 @@ static json_t *whole_choice(const struct generation *g, const struct choice *cho
     const struct sequence *sequence = &choice->sequence;
     bool ids = g->ask.return_token_ids;
 
-    return json_pack(
-        "{s:i,s:o,s:n,s:s,s:n,s:o,s:n,s:o}", "index", (int)choice->index, "text",
-        forms_text(choice), "logprobs", "finish_reason", choice_finish_text(choice), "stop_reason",
-        "token_ids",
-        ids ? forms_ids(sequence->tokens.at + sequence->prompt_tokens, sequence->output_tokens)
-            : json_null(),
-        "prompt_logprobs", "prompt_token_ids",
-        ids ? forms_ids(sequence->tokens.at, sequence->prompt_tokens) : json_null());
+    return json_pack("{s:i,s:o,s:n,s:s,s:n,s:o,s:n,s:o}", "index", (int)choice->index, "text",
+                     forms_text(choice), "logprobs", "finish_reason", choice_finish_text(choice),
+                     "stop_reason", "token_ids",
+                     ids ? forms_ids(sequence->tokens.at + sequence->item.prompt_tokens,
+                                     sequence->item.output_tokens)
+                         : json_null(),
+                     "prompt_logprobs", "prompt_token_ids",
+                     ids ? forms_ids(sequence->tokens.at, sequence->item.prompt_tokens)
+                         : json_null());
 }
 
 static json_t *whole(const struct generation *g)

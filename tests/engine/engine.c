@@ -17,9 +17,10 @@ void engine_init(struct engine *engine, const struct options *options, struct wo
 {
     *engine = (struct engine){ .options = options, .worker = worker };
     engine->scheduler_settings = (struct scheduler_settings){
-        .step_tokens = (uint32_t)options->step_tokens,
-        .sequences_max = (uint32_t)options->sequences_max,
+        .batch = { .step_tokens = (uint32_t)options->step_tokens,
+                   .sequences_max = (uint32_t)options->sequences_max },
         .time_scale = options->time_scale,
+        .cache_outputs = options->cache_outputs,
     };
     engine->started_s = clock_wall_us() / CLOCK_US_PER_S;
     CHECK(getrandom(&engine->instance, sizeof(engine->instance), 0) == sizeof(engine->instance));

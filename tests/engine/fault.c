@@ -61,6 +61,13 @@ static void refuse(struct call *call)
     server_refuse_for(call->engine->server, call->fault.a);
 }
 
+static void slow_down(struct call *call)
+{
+    struct engine *engine = call->engine;
+
+    engine->scheduler_settings.time_scale = engine->options->time_scale * (double)call->fault.a;
+}
+
 static void answer_status(struct call *call)
 {
     bool known = call->fault.a >= 200 && call->fault.a <= 599;
@@ -162,6 +169,8 @@ static void huge_event(struct call *call)
 static const struct fault_kind kinds[] = {
     { "refuse", FAULT_AT_ONCE, 1000, 0,
       "connections are refused for A ms; those at hand are drained", refuse },
+    { "slow", FAULT_AT_ONCE, 4, 0, "from now on a step takes A times as long; 1: as at first",
+      slow_down },
     { "reset-head", FAULT_AT_HEAD, 0, 0, "the connection is reset before the answer's head",
       reset_now },
     { "close-head", FAULT_AT_HEAD, 0, 0, "the connection is closed before the answer's head",

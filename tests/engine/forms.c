@@ -47,7 +47,7 @@ static json_t *text_between(const struct choice *choice, uint32_t from, uint32_t
 
 json_t *forms_text(const struct choice *choice)
 {
-    return text_between(choice, choice_reasoning(choice), choice->sequence.output_tokens);
+    return text_between(choice, choice_reasoning(choice), choice->sequence.item.output_tokens);
 }
 
 json_t *forms_reasoning(const struct choice *choice)
@@ -69,7 +69,7 @@ void forms_make_head(struct generation *g, const char *object)
 void forms_end_chunk(struct generation *g, const struct choice *choice)
 {
     if (g->ask.continuous_usage) {
-        uint64_t prompt = choice->sequence.prompt_tokens, completion = choice->given + 1;
+        uint64_t prompt = choice->sequence.item.prompt_tokens, completion = choice->given + 1;
 
         buf_printf(
             &g->event,

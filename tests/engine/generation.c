@@ -12,7 +12,7 @@ static void on_progress(struct sequence *sequence)
 {
     const struct generation *g = CONTAINER_OF(sequence, struct choice, sequence)->generation;
 
-    if (g->ask.stream || sequence->state == SEQUENCE_DONE)
+    if (g->ask.stream || sequence->item.state == BATCH_DONE)
         call_wake(g->call);
 }
 
@@ -60,9 +60,9 @@ static void choice_init(struct choice *choice, struct generation *g, uint32_t in
         script_set_tool(&choice->script, g->ask.function);
     sequence_init(&choice->sequence);
     tokens_append(&choice->sequence.tokens, prompt->at, prompt->count);
-    choice->sequence.prompt_tokens = (uint32_t)prompt->count;
-    choice->sequence.output_goal = script_length(&choice->script, g->ask.tokens);
-    choice->sequence.root = root;
+    choice->sequence.item.prompt_tokens = (uint32_t)prompt->count;
+    choice->sequence.item.output_goal = script_length(&choice->script, g->ask.tokens);
+    choice->sequence.item.root = root;
     choice->sequence.token = next_token;
     choice->sequence.on_progress = on_progress;
 }
@@ -137,7 +137,7 @@ void generation_start(struct call *call, const struct form *form, struct ask *as
 static bool all_done(const struct generation *g)
 {
     for (uint32_t i = 0; i < g->count; i++)
-        if (g->choices[i].sequence.state != SEQUENCE_DONE)
+        if (g->choices[i].sequence.item.state != BATCH_DONE)
             return false;
     return true;
 }
@@ -145,7 +145,7 @@ static bool all_done(const struct generation *g)
 static bool all_given(const struct generation *g)
 {
     for (uint32_t i = 0; i < g->count; i++)
-        if (g->choices[i].given < g->choices[i].sequence.output_goal)
+        if (g->choices[i].given < g->choices[i].sequence.item.output_goal)
             return false;
     return true;
 }
@@ -163,7 +163,7 @@ void generation_emit(struct generation *g)
 
 static void give_tokens(struct generation *g, struct choice *choice)
 {
-    while (choice->given < choice->sequence.output_tokens && call_has_room(g->call)) {
+    while (choice->given < choice->sequence.item.output_tokens && call_has_room(g->call)) {
         if (!g->begun && g->form->begin)
             g->form->begin(g);
         g->begun = true;
@@ -200,7 +200,7 @@ void generation_progress(struct generation *g)
         end_stream(g);
     } else {
         for (uint32_t i = 0; i < g->count; i++)
-            g->choices[i].given = g->choices[i].sequence.output_tokens;
+            g->choices[i].given = g->choices[i].sequence.item.output_tokens;
         count_finished(g);
         call_answer_json(g->call, 200, g->form->whole(g));
     }
@@ -228,7 +228,7 @@ void generation_free(struct generation *g)
     for (uint32_t i = 0; i < g->count; i++) {
         struct choice *choice = &g->choices[i];
 
-        if (!g->finished && choice->sequence.state != SEQUENCE_DONE)
+        if (!g->finished && choice->sequence.item.state != BATCH_DONE)
             g->call->engine->finished[FINISH_ABORT]++;
         scheduler_cancel(&g->call->engine->scheduler, &choice->sequence);
         sequence_release(&choice->sequence);
@@ -248,8 +248,8 @@ struct usage generation_usage(const struct generation *g)
     for (uint32_t i = 0; i < g->count; i++) {
         usage.completion_tokens += g->choices[i].given;
         if (i % g->ask.n == 0) {
-            usage.prompt_tokens += g->choices[i].sequence.prompt_tokens;
-            usage.cached_tokens += g->choices[i].sequence.cached_tokens;
+            usage.prompt_tokens += g->choices[i].sequence.item.prompt_tokens;
+            usage.cached_tokens += g->choices[i].sequence.item.cached_tokens;
         }
     }
     return usage;
@@ -257,7 +257,7 @@ struct usage generation_usage(const struct generation *g)
 
 enum finish choice_finish(const struct choice *choice)
 {
-    if (choice->given + 1 < choice->sequence.output_goal)
+    if (choice->given + 1 < choice->sequence.item.output_goal)
         return FINISH_COUNT;
     return choice->generation->ask.cut_short && !choice->script.tool ? FINISH_LENGTH : FINISH_STOP;
 }
@@ -275,7 +275,7 @@ uint32_t choice_reasoning(const struct choice *choice)
 {
     bool reasons = choice->generation->ask.reasons && !choice->script.tool;
 
-    return reasons ? choice->sequence.output_goal / 4 : 0;
+    return reasons ? choice->sequence.item.output_goal / 4 : 0;
 }
 
 void choice_text(const struct choice *choice, uint32_t from, uint32_t to, struct buf *out)
@@ -284,5 +284,5 @@ void choice_text(const struct choice *choice, uint32_t from, uint32_t to, struct
     char text[TOKEN_TEXT_MAX];
 
     for (uint32_t i = from; i < to; i++)
-        buf_add(out, token_text(sequence->tokens.at[sequence->prompt_tokens + i], text));
+        buf_add(out, token_text(sequence->tokens.at[sequence->item.prompt_tokens + i], text));
 }

@@ -18,15 +18,15 @@ struct metric {
         return (double)(expression);                                                               \
     }
 
-VALUE(running, engine->scheduler.running_count)
-VALUE(waiting, engine->scheduler.waiting_count)
+VALUE(running, engine->scheduler.batch.running_count)
+VALUE(waiting, engine->scheduler.batch.waiting_count)
 VALUE(cache_usage, 1.0 - (double)engine->cache.free_count / (double)engine->cache.count)
-VALUE(cache_queries, engine->scheduler.counts.cache_queries)
-VALUE(cache_hits, engine->scheduler.counts.cache_hits)
-VALUE(preemptions, engine->scheduler.counts.preemptions)
-VALUE(prompt_tokens, engine->scheduler.counts.prompt_tokens)
-VALUE(prompt_tokens_cached, engine->scheduler.counts.prompt_tokens_cached)
-VALUE(generation_tokens, engine->scheduler.counts.generation_tokens)
+VALUE(cache_queries, engine->scheduler.batch.counts.cache_queries)
+VALUE(cache_hits, engine->scheduler.batch.counts.cache_hits)
+VALUE(preemptions, engine->scheduler.batch.counts.preemptions)
+VALUE(prompt_tokens, engine->scheduler.batch.counts.prompt_tokens)
+VALUE(prompt_tokens_cached, engine->scheduler.batch.counts.prompt_tokens_cached)
+VALUE(generation_tokens, engine->scheduler.batch.counts.generation_tokens)
 
 static const struct metric rows[] = {
     { "num_requests_running", "gauge", "Number of requests in model execution batches.", running },
@@ -70,7 +70,7 @@ static void add_waiting_by_reason(struct buf *out, const struct engine *engine)
                "\"capacity\"} %u\n"
                "vllm:num_requests_waiting_by_reason{engine=\"0\",model_name=\"%s\",reason="
                "\"deferred\"} 0\n",
-               model, engine->scheduler.waiting_count, model);
+               model, engine->scheduler.batch.waiting_count, model);
 }
 
 static void add_sleep_state(struct buf *out, const struct engine *engine)

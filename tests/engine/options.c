@@ -44,6 +44,8 @@ static const struct option rows[] = {
       "token budget of a step" },
     { "max-num-seqs", "N", OPTION_NUMBER, AT(sequences_max), "256", 1, 1 << 20,
       "sequences that run at once; others wait" },
+    { "cache-outputs", NULL, OPTION_SWITCH, AT(cache_outputs), "on", 0, 0,
+      "blocks with tokens of an answer can be found again (default; --no-... turns it off)" },
     { "max-model-len", "TOKENS", OPTION_NUMBER, AT(max_model_len), "131072", 2, 1 << 24,
       "prompt and answer together" },
     { "tokens", "N", OPTION_NUMBER, AT(tokens), "64", 1, 1 << 24,

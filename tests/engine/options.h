@@ -31,6 +31,7 @@ struct options {
     uint64_t keep_alive_ms;
     double time_scale;
     bool prompt_tokens_details;
+    bool cache_outputs;
     bool request_id_headers;
     bool allow_faults;
 };

@@ -131,7 +131,7 @@ static void token(struct generation *g, struct choice *choice)
     buf_add(&g->event, SLICE(",\"delta\":"));
     event_add_string(
         &g->event,
-        token_text(choice->sequence.tokens.at[choice->sequence.prompt_tokens + choice->given],
+        token_text(choice->sequence.tokens.at[choice->sequence.item.prompt_tokens + choice->given],
                    text));
     buf_add(&g->event, SLICE("}\n\n"));
     generation_emit(g);

@@ -648,6 +648,15 @@ class Faults(EngineTest):
         until("it listens again", lambda: can_connect(engine.port), self.slower(3))
         self.assert_unhurt(engine)
 
+    def test_steps_take_longer_from_now_on(self):
+        engine = self.engine()
+        engine.fault("slow=100")
+        start = time.monotonic()
+        self.assertEqual(self.chat(engine, max_tokens=8).status, 200)
+        self.assertGreater(time.monotonic() - start, 8 * 0.012 * 0.01 * 100)
+        engine.fault("slow=1")
+        self.assert_unhurt(engine)
+
     def test_rules_strike_as_often_and_where_they_say(self):
         engine = self.engine()
         engine.fault("status", count=2)

@@ -21,8 +21,8 @@ static double quantile(const double *sorted, size_t n, double q)
     return sorted[at < n ? at : n - 1];
 }
 
-static void summarize(const struct workload *w, const struct sim_result *result,
-                      struct figures *ret)
+void figures_summarize(const struct workload *w, const struct sim_result *result,
+                       struct figures *ret)
 {
     double *ttft = xcalloc(w->count, sizeof(double));
     double *tpot = xcalloc(w->count, sizeof(double));
@@ -60,8 +60,10 @@ void figures_of(const struct scenario *scenario, struct figures *ret_mean,
         double at[FIGURES];
 
         workload_init(&w, scenario->workload, scenario->speed, scenario->part, seed);
+        if (scenario->requests > 0 && scenario->requests < w.count)
+            w.count = scenario->requests;
         sim_run(&scenario->sim, &w, seed, &result);
-        summarize(&w, &result, &figures);
+        figures_summarize(&w, &result, &figures);
         workload_release(&w);
         memcpy(at, &figures, sizeof(at));
         for (size_t i = 0; i < FIGURES; i++) {

@@ -15,12 +15,17 @@ struct figures {
 };
 #define FIGURES (sizeof(struct figures) / sizeof(double))
 
+/* Of requests that are over. */
+void figures_summarize(const struct workload *workload, const struct sim_result *result,
+                       struct figures *ret_figures);
+
 /* A scenario: what is asked for, of what. */
 struct scenario {
     const char *workload;
     double speed;
     enum workload_part part;
     uint32_t seeds;
+    size_t requests; /* the first so many; 0: all */
     struct sim_conf sim;
 };
 

@@ -13,7 +13,7 @@
 
 static const char usage[] =
     "usage: fleet calibrate | judge | run WORKLOAD [--speed X] [--blocks N] [--replicas N]\n"
-    "  [--gateways N] [--sync MS|never] [--scrape MS] [--slow X] [--seeds N]\n"
+    "  [--gateways N] [--sync MS|never] [--scrape MS] [--slow X] [--seeds N] [--requests N]\n"
     "  [--part whole|train|test] [--policy NAME,...] [--set NAME=X,...]\n";
 
 static void fail(const char *what, const char *which)
@@ -73,7 +73,9 @@ static const struct bound bounds[] = {
 
 static bool judge_one(const struct bound *bound)
 {
-    struct scenario scenario = { bound->workload, bound->speed, PART_TEST, 5, { 0 } };
+    struct scenario scenario = {
+        .workload = bound->workload, .speed = bound->speed, .part = PART_TEST, .seeds = 5
+    };
     struct figures ours = { 0 }, epp = { 0 }, deviation;
     double best = INFINITY, best_hit = 0;
     bool good;
@@ -168,6 +170,8 @@ static void set_option(struct scenario *scenario, const char *name, char *value,
         scenario->speed = atof(value);
     else if (strcmp(name, "--seeds") == 0)
         scenario->seeds = (uint32_t)atoi(value);
+    else if (strcmp(name, "--requests") == 0)
+        scenario->requests = (size_t)atol(value);
     else if (strcmp(name, "--part") == 0)
         scenario->part = part_of(value);
     else if (strcmp(name, "--blocks") == 0)

@@ -1,16 +1,12 @@
 /*
- * A model of an engine: steps with a budget of tokens, continuous batching, chunked prefill, a
- * prefix cache (routing.md, section 5; the cache is that of tests/engine).
- *
- * A step serves first the decodes, then the running prefills, then those that wait, as long as
- * budget, places and free blocks last. Blocks can be found when the step that computed them ends.
- * A decode that finds no block makes the youngest give up its blocks and compute again.
+ * A model of an engine (routing.md, section 5): the very steps of tests/engine/batch, on the
+ * simulator's clock. Of answers no block can be found: the trace does not say what is in them.
  */
 #ifndef SLUICE_FLEET_REPLICA_H
 #define SLUICE_FLEET_REPLICA_H
 
 #include "tests/bench/fleet/workload.h"
-#include "tests/engine/cache.h"
+#include "tests/engine/batch.h"
 
 #define REPLICA_STEP_TOKENS   8192
 #define REPLICA_SEQUENCES_MAX 256
@@ -27,28 +23,14 @@ struct replica_listener {
                    struct request *request);
 };
 
-/* A request at a replica. */
-struct job {
-    struct request *request;
-    struct cache_hold hold;
-    uint32_t known;    /* tokens: the prompt and what was made; after preemption all are prefill */
-    uint32_t computed; /* of them */
-    uint32_t made;     /* of the answer */
-    uint32_t chunk;    /* tokens of the step under way */
-    bool admitted;     /* once at least */
-};
-
 struct replica {
     uint32_t index;
     double slowness; /* 1: as routing.md says; 2: takes twice as long */
     struct cache cache;
+    struct batch batch;
     struct replica_listener *listener;
-    struct job **running, **waiting; /* oldest first */
-    uint32_t running_count, waiting_count, waiting_size;
     bool stepping;
     uint64_t step_end_us;
-    uint64_t prompt_tokens, cached_tokens; /* of all first admissions */
-    uint64_t preemptions;
     double busy_s; /* in steps */
 };
 

@@ -247,7 +247,7 @@ static void scrape(struct sim *sim)
         for (uint32_t r = 0; r < sim->conf->replicas; r++) {
             struct view *view = &sim->gateways[i].views[r];
 
-            view->scraped_waiting = sim->replicas[r].waiting_count;
+            view->scraped_waiting = sim->replicas[r].batch.waiting_count;
             view->scraped_usage = replica_usage(&sim->replicas[r]);
             signals_cache(&view->signals, (uint64_t)sim->conf->blocks * BLOCK_TOKENS,
                           view->scraped_usage);
@@ -357,11 +357,13 @@ static void measure(const struct sim *sim, struct sim_result *result)
 
     *result = (struct sim_result){ .held_most = sim->held_most };
     for (uint32_t i = 0; i < sim->conf->replicas; i++) {
-        prompt += sim->replicas[i].prompt_tokens;
-        cached += sim->replicas[i].cached_tokens;
+        const struct batch_counts *counts = &sim->replicas[i].batch.counts;
+
+        prompt += counts->prompt_tokens;
+        cached += counts->prompt_tokens_cached;
         result->busy +=
             sim->replicas[i].busy_s / ((double)sim->now_us * 1e-6) / sim->conf->replicas;
-        result->preemptions += (double)sim->replicas[i].preemptions;
+        result->preemptions += (double)counts->preemptions;
     }
     result->hit = (double)cached / (double)prompt;
 }
