@@ -487,17 +487,12 @@ static void on_watch_due(struct timer *timer)
     control_watch_files(CONTAINER_OF(timer, struct control, watch_due));
 }
 
-static void on_names_changed(void *user)
+/* Of the same configuration. */
+static void control_renew_fleet(struct control *control)
 {
-    struct control *control = user;
     struct buf errors;
     struct fleet *fleet;
 
-    if (!control->fleet) { /* boot waits for this */
-        if (names_are_settled(control->names))
-            worker_stop(control->worker);
-        return;
-    }
     buf_init(&errors, 1 << 20);
     fleet = fleet_new(control->conf, control->names, control->fleet, control->thread_count + 1,
                       &errors);
@@ -505,8 +500,25 @@ static void on_names_changed(void *user)
         control_publish(control, fleet);
     log_errors(&errors);
     buf_release(&errors);
+}
+
+static void on_names_changed(void *user)
+{
+    struct control *control = user;
+
+    if (!control->fleet) { /* boot waits for this */
+        if (names_are_settled(control->names))
+            worker_stop(control->worker);
+        return;
+    }
+    control_renew_fleet(control);
     if (!control->draining)
         control_finish_reload(control);
+}
+
+static void on_adapters_changed(void *user)
+{
+    control_renew_fleet(user);
 }
 
 static void on_reload_due(struct timer *timer)
@@ -635,7 +647,7 @@ static void boot_control(struct control *control)
     worker->upstream = upstream_new();
     control->names = names_new(worker, on_names_changed, control);
     control->probes = probes_new(worker);
-    control->catalog = catalog_new(worker);
+    control->catalog = catalog_new(worker, on_adapters_changed, control);
     control->scraper = scraper_new(worker);
     timer_init(&control->access_due, on_access_due);
     timer_init(&control->rotate_due, on_rotate_due);

@@ -149,6 +149,24 @@ static void write_models(const struct fleet *fleet, struct buf *out)
     }
 }
 
+static json_t *adapter_json(const struct model *adapter)
+{
+    json_t *versions = json_array();
+
+    for (size_t i = 0; i < adapter->count; i++)
+        json_array_append_new(versions, json_string(adapter->versions[i].name));
+    return json_pack("{s:s, s:s, s:o}", "adapter", adapter->name, "model", adapter->base->name,
+                     "versions", versions);
+}
+
+static void write_adapters(const struct fleet *fleet, struct buf *out)
+{
+    for (size_t i = 0; i < fleet->adapter_count; i++) {
+        buf_printf(out, "%s\n", i > 0 ? "," : "");
+        write_json(adapter_json(fleet->adapters[i]), out);
+    }
+}
+
 static bool is_wanted(const struct pool *pool, struct slice query)
 {
     struct slice key = SLICE("pool=");
@@ -164,6 +182,8 @@ void fleet_page_print(const struct fleet *fleet, struct slice query, uint64_t no
 
     buf_printf(out, "{\"fleet\":%llu,\"models\":[", (unsigned long long)fleet->number);
     write_models(fleet, out);
+    buf_printf(out, "],\n\"adapters\":[");
+    write_adapters(fleet, out);
     buf_printf(out, "],\n\"pools\":[");
     for (size_t i = 0; i < fleet->pool_count; i++)
         if (is_wanted(&fleet->pools[i], query)) {

@@ -1,35 +1,38 @@
 /*
- * The catalog: a timer and at most one question a pool.
+ * The catalog: rounds over lists of models, and a list a pool made of them.
  */
 #include "routing/catalog.h"
 
 #include "gateway/base/clock.h"
-#include "gateway/upstream/fetch.h"
+#include "gateway/base/map.h"
+#include "routing/rounds.h"
 
 #include <jansson.h>
 #include <stdlib.h>
 
-#define CATALOG_EVERY_MS   30000
+#define CATALOG_EVERY_MS   10000
 #define CATALOG_RETRY_MS   5000
 #define CATALOG_TIMEOUT_MS 5000
+/* With more endpoints than this a second each is asked less often. */
+#define CATALOG_PER_S 200
+/* Several endpoints say something new together, at the start and when adapters are rolled out:
+ * their pool's list is made once. */
+#define CATALOG_MERGE_MS 250
 /* An engine with more models or a longer list than this is not believed. */
 #define CATALOG_BYTES     (1024 * 1024)
 #define CATALOG_CARDS_MAX 1000
 #define CATALOG_ID_MAX    256
 
-struct entry {
-    struct list link;
-    struct catalog *catalog;
-    const struct pool *pool; /* of catalog->fleet */
-    struct timer due;
-    struct fetch *fetch;
-};
-
 struct catalog {
     struct worker *control;
-    struct fleet *fleet;
-    struct list entries;
+    catalog_changed_fn *changed;
+    void *user;
+    struct rounds *rounds; /* asked->kept: the endpoint's struct cards, or NULL */
+    struct timer merge_due;
 };
+
+/* asked->outcome */
+enum { LIST_MERGED, LIST_NEW };
 
 static void cards_free(struct snapshot *snapshot)
 {
@@ -38,6 +41,7 @@ static void cards_free(struct snapshot *snapshot)
     for (size_t i = 0; i < cards->count; i++) {
         free(cards->at[i].id);
         free(cards->at[i].owned_by);
+        free(cards->at[i].parent);
     }
     free(cards->at);
     free(cards);
@@ -78,16 +82,29 @@ static bool id_is_usable(const char *id)
     return true;
 }
 
+static struct cards *cards_new(size_t room)
+{
+    struct cards *cards = xcalloc(1, sizeof(*cards));
+
+    snapshot_init(&cards->snapshot, cards_free);
+    cards->at = xcalloc(room, sizeof(*cards->at));
+    return cards;
+}
+
 static void cards_add(struct cards *cards, json_t *card)
 {
     const char *id = json_string_value(json_object_get(card, "id"));
     const char *owner = json_string_value(json_object_get(card, "owned_by"));
+    const json_t *parent = json_object_get(card, "parent");
 
     if (!id_is_usable(id) || cards_find(cards, slice_str(id)))
         return;
+    cards->tells_adapters |= json_is_null(parent) || json_is_string(parent);
     cards->at[cards->count++] = (struct card){
         .id = xstrdup(id),
         .owned_by = xstrdup(id_is_usable(owner) ? owner : "unknown"),
+        .parent =
+            id_is_usable(json_string_value(parent)) ? xstrdup(json_string_value(parent)) : NULL,
         .created = json_integer_value(json_object_get(card, "created")),
         .max_model_len = json_integer_value(json_object_get(card, "max_model_len")),
     };
@@ -102,10 +119,8 @@ static struct cards *cards_parse(struct slice body)
     struct cards *cards = NULL;
 
     if (json_is_array(data)) {
-        cards = xcalloc(1, sizeof(*cards));
-        snapshot_init(&cards->snapshot, cards_free);
         count = count < CATALOG_CARDS_MAX ? count : CATALOG_CARDS_MAX;
-        cards->at = xcalloc(count, sizeof(*cards->at));
+        cards = cards_new(count);
         for (size_t i = 0; i < count; i++)
             cards_add(cards, json_array_get(data, i));
     }
@@ -113,92 +128,212 @@ static struct cards *cards_parse(struct slice body)
     return cards;
 }
 
-static void entry_schedule(struct entry *entry, uint64_t after_ms)
-{
-    struct worker *control = entry->catalog->control;
+/* ---- a pool's list ---- */
 
-    timer_set(&control->timers, &entry->due, control->now_us + after_ms * CLOCK_US_PER_MS);
+static bool text_same(const char *a, const char *b)
+{
+    return slice_eq(slice_str(a), slice_str(b));
 }
 
-static void entry_on_answer(void *user, const struct reason *reason, unsigned status,
-                            struct slice body)
+static bool cards_same(const struct cards *a, const struct cards *b)
 {
-    struct entry *entry = user;
-    struct cards *cards = !reason && status == 200 ? cards_parse(body) : NULL;
-
-    entry->fetch = NULL;
-    if (cards)
-        snapshot_publish(&entry->pool->state->cards, &cards->snapshot);
-    entry_schedule(entry, cards ? CATALOG_EVERY_MS : CATALOG_RETRY_MS);
+    if (!a || !b || a->count != b->count || a->tells_adapters != b->tells_adapters)
+        return false;
+    for (size_t i = 0; i < a->count; i++)
+        if (!text_same(a->at[i].id, b->at[i].id) || !text_same(a->at[i].parent, b->at[i].parent) ||
+            !text_same(a->at[i].owned_by, b->at[i].owned_by) ||
+            a->at[i].created != b->at[i].created ||
+            a->at[i].max_model_len != b->at[i].max_model_len)
+            return false;
+    return true;
 }
 
-static const struct endpoint *pool_any_ready(const struct pool *pool, uint64_t now_us)
+/* The next adapter from `*at` on; NULL: there is no more. */
+static const struct card *next_adapter(const struct cards *cards, size_t *at)
 {
-    for (size_t i = 0; i < pool->count; i++)
-        if (health_weight(&pool->endpoints[i], pool->conf->health, now_us) > 0)
-            return &pool->endpoints[i];
+    while (cards && *at < cards->count) {
+        const struct card *card = &cards->at[(*at)++];
+
+        if (card->parent)
+            return card;
+    }
     return NULL;
 }
 
-static void entry_on_due(struct timer *timer)
+static bool adapters_same(const struct cards *a, const struct cards *b)
 {
-    struct entry *entry = CONTAINER_OF(timer, struct entry, due);
-    struct worker *control = entry->catalog->control;
-    const struct endpoint *endpoint = pool_any_ready(entry->pool, control->now_us);
+    const struct card *one, *other;
+    size_t i = 0, j = 0;
 
-    if (!endpoint) {
-        entry_schedule(entry, CATALOG_RETRY_MS);
-        return;
-    }
-    entry->fetch = fetch_get(control, endpoint->origin, SLICE("/v1/models"),
-                             slice_str(entry->pool->authorization), CATALOG_BYTES,
-                             CATALOG_TIMEOUT_MS, entry_on_answer, entry);
+    do {
+        one = next_adapter(a, &i);
+        other = next_adapter(b, &j);
+        if (!one != !other ||
+            (one && (!text_same(one->id, other->id) || !text_same(one->parent, other->parent))))
+            return false;
+    } while (one);
+    return true;
 }
 
-static void catalog_clear(struct catalog *catalog)
+static void cards_merge(struct cards *cards, struct map *seen, const struct cards *from)
 {
-    LIST_FOREACH_SAFE (at, &catalog->entries) {
-        struct entry *entry = CONTAINER_OF(at, struct entry, link);
+    for (size_t i = 0; from && i < from->count && cards->count < CATALOG_CARDS_MAX; i++) {
+        const struct card *card = &from->at[i];
+        struct card *copy = &cards->at[cards->count];
 
-        fetch_cancel(entry->fetch);
-        timer_clear(&entry->due);
-        list_remove(&entry->link);
-        free(entry);
+        if (map_get(seen, slice_str(card->id)))
+            continue;
+        *copy = *card;
+        copy->id = xstrdup(card->id);
+        copy->owned_by = xstrdup(card->owned_by);
+        copy->parent = card->parent ? xstrdup(card->parent) : NULL;
+        map_put(seen, slice_str(copy->id), copy);
+        cards->count++;
     }
-    fleet_unref(catalog->fleet);
-    catalog->fleet = NULL;
 }
 
-struct catalog *catalog_new(struct worker *control)
+/* What the endpoints of `asked`'s pool say, from it on; `asked` becomes the next pool's first. */
+static struct cards *pool_merge(struct rounds *rounds, struct asked **asked, bool *ret_new)
+{
+    const struct pool *pool = (*asked)->pool;
+    struct cards *cards = cards_new(CATALOG_CARDS_MAX);
+    struct map seen;
+
+    map_init(&seen);
+    *ret_new = false;
+    for (; *asked && (*asked)->pool == pool; *asked = rounds_next(rounds, *asked)) {
+        *ret_new |= (*asked)->outcome == LIST_NEW;
+        (*asked)->outcome = LIST_MERGED;
+        cards_merge(cards, &seen, (*asked)->kept);
+    }
+    map_release(&seen);
+    return cards;
+}
+
+/* Whether its adapters are others than before. Takes `cards`. */
+static bool pool_publish(const struct pool *pool, struct cards *cards)
+{
+    struct cards *before = catalog_cards(pool);
+    bool same = adapters_same(before, cards);
+
+    snapshot_publish(&pool->state->cards, &cards->snapshot);
+    cards_unref(before);
+    return !same;
+}
+
+static void on_merge_due(struct timer *timer)
+{
+    struct catalog *catalog = CONTAINER_OF(timer, struct catalog, merge_due);
+    struct asked *asked = rounds_next(catalog->rounds, NULL);
+    bool changed = false, is_new;
+
+    while (asked) {
+        const struct pool *pool = asked->pool;
+        struct cards *cards = pool_merge(catalog->rounds, &asked, &is_new);
+
+        if (is_new)
+            changed |= pool_publish(pool, cards);
+        else
+            cards_unref(cards);
+    }
+    if (changed)
+        catalog->changed(catalog->user);
+}
+
+/* ---- an endpoint's ---- */
+
+static void note_served(struct endpoint_state *state, const struct cards *cards)
+{
+    uint64_t keys[ADAPTERS_MAX + 1]; /* one more says that there are too many */
+    const struct card *card;
+    size_t count = 0, at = 0;
+
+    while (count < ARRAY_LEN(keys) && (card = next_adapter(cards, &at)))
+        keys[count++] = adapter_key(slice_str(card->id));
+    if (cards && cards->tells_adapters)
+        adapters_set_served(&state->adapters, keys, count);
+    else
+        adapters_forget_served(&state->adapters);
+}
+
+/* Takes `cards`. */
+static void keep(struct catalog *catalog, struct asked *asked, struct cards *cards)
+{
+    struct worker *control = catalog->control;
+
+    cards_unref(asked->kept);
+    asked->kept = cards;
+    asked->outcome = LIST_NEW;
+    note_served(asked->state, cards);
+    if (!timer_is_set(&catalog->merge_due))
+        timer_set(&control->timers, &catalog->merge_due,
+                  control->now_us + CATALOG_MERGE_MS * CLOCK_US_PER_MS);
+}
+
+static uint64_t on_list(void *user, struct asked *asked, const struct reason *reason,
+                        unsigned status, struct slice body)
+{
+    struct catalog *catalog = user;
+    struct cards *cards = !reason && status == 200 ? cards_parse(body) : NULL;
+    uint64_t least = rounds_count(catalog->rounds) * 1000 / CATALOG_PER_S;
+
+    if (!cards)
+        return least > CATALOG_RETRY_MS ? least : CATALOG_RETRY_MS;
+    if (cards_same(asked->kept, cards))
+        cards_unref(cards);
+    else
+        keep(catalog, asked, cards);
+    return least > CATALOG_EVERY_MS ? least : CATALOG_EVERY_MS;
+}
+
+static void on_gone(void *user, struct asked *asked)
+{
+    (void)user;
+    cards_unref(asked->kept);
+    adapters_forget_served(&asked->state->adapters);
+}
+
+static const char *list_path(const struct pool *pool)
+{
+    return pool->conf->health->active ? "/v1/models" : NULL;
+}
+
+static unsigned list_timeout_ms(const struct pool *pool)
+{
+    (void)pool;
+    return CATALOG_TIMEOUT_MS;
+}
+
+static const struct rounds_type lists = {
+    .path = list_path,
+    .timeout_ms = list_timeout_ms,
+    .answer_bytes = CATALOG_BYTES,
+    .on_answer = on_list,
+    .on_gone = on_gone,
+};
+
+struct catalog *catalog_new(struct worker *control, catalog_changed_fn *changed, void *user)
 {
     struct catalog *catalog = xcalloc(1, sizeof(*catalog));
 
     catalog->control = control;
-    list_init(&catalog->entries);
+    catalog->changed = changed;
+    catalog->user = user;
+    catalog->rounds = rounds_new(control, &lists, catalog);
+    timer_init(&catalog->merge_due, on_merge_due);
     return catalog;
 }
 
 void catalog_free(struct catalog *catalog)
 {
-    if (catalog)
-        catalog_clear(catalog);
+    if (!catalog)
+        return;
+    timer_clear(&catalog->merge_due);
+    rounds_free(catalog->rounds);
     free(catalog);
 }
 
 void catalog_follow(struct catalog *catalog, struct fleet *fleet)
 {
-    catalog_clear(catalog);
-    catalog->fleet = fleet_ref(fleet);
-    for (size_t i = 0; i < fleet->pool_count; i++) {
-        struct entry *entry;
-
-        if (!fleet->pools[i].conf->health->active)
-            continue;
-        entry = xcalloc(1, sizeof(*entry));
-        entry->catalog = catalog;
-        entry->pool = &fleet->pools[i];
-        timer_init(&entry->due, entry_on_due);
-        list_push(&catalog->entries, &entry->link);
-        entry_schedule(entry, 0);
-    }
+    rounds_follow(catalog->rounds, fleet);
 }

@@ -1,10 +1,11 @@
 /*
- * What the engines of each pool say they serve (GET /v1/models), for the merged list that clients
- * get.
+ * What the engines of each pool say they serve (GET /v1/models): for the merged list that clients
+ * get, and for LoRA adapters, which are names of models too (routing/fleet_adapters).
  *
- * Control thread asks, one ready endpoint of a pool at a time and only where active health checks
- * are on; what was said lies in the pool's state as an immutable, counted list that any worker may
- * read.
+ * Control thread asks every endpoint, only where active health checks are on: adapters come and go
+ * at each replica by itself. What all of a pool said together lies in the pool's state as an
+ * immutable, counted list that any worker may read; which adapters an endpoint serves, in its
+ * state.
  */
 #ifndef SLUICE_ROUTING_CATALOG_H
 #define SLUICE_ROUTING_CATALOG_H
@@ -14,6 +15,7 @@
 struct card {
     char *id;
     char *owned_by;        /* never NULL */
+    char *parent;          /* of a LoRA adapter: the model it adapts; NULL: it is none */
     int64_t created;       /* Unix time; 0: not said */
     int64_t max_model_len; /* tokens; 0: not said */
 };
@@ -22,14 +24,18 @@ struct cards {
     struct snapshot snapshot;
     struct card *at;
     size_t count;
+    bool tells_adapters; /* a card says that it has a parent, or that it has none */
 };
 
 struct catalog;
 
-struct catalog *catalog_new(struct worker *control);
+/* The adapters that a pool's engines serve are others than before: another fleet is to be made. */
+typedef void catalog_changed_fn(void *user);
+
+struct catalog *catalog_new(struct worker *control, catalog_changed_fn *changed, void *user);
 void catalog_free(struct catalog *catalog); /* NULL is fine */
 
-/* Asks for exactly this fleet's pools from now on; keeps a reference on it. */
+/* Asks exactly this fleet's endpoints from now on; keeps a reference on it. */
 void catalog_follow(struct catalog *catalog, struct fleet *fleet);
 
 /* What a pool's engines said last, a new reference; NULL: nothing yet. Any thread. */

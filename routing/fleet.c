@@ -4,6 +4,7 @@
 #include "routing/fleet.h"
 
 #include "gateway/base/clock.h"
+#include "routing/fleet_adapters.h"
 #include "routing/fleet_recipes.h"
 #include "routing/names.h"
 
@@ -293,6 +294,7 @@ static void model_add_version(struct fleet *fleet, struct model *model, const ch
     *version = (struct version){
         .name = name,
         .model = slice_str(engine_model),
+        .base = slice_str(engine_model),
         .pool = fleet_pool_named(fleet, pool),
         .weight_until = model->weight_sum,
         .index = fleet->version_count++,
@@ -356,7 +358,7 @@ static void pool_release(struct pool *pool)
         snapshot_unref(&pool->state->snapshot);
 }
 
-static void model_release(struct model *model)
+void fleet_model_release(struct model *model)
 {
     for (size_t i = 0; i < model->count; i++) {
         recipe_unref(model->versions[i].recipe);
@@ -370,7 +372,8 @@ static void fleet_free(struct snapshot *snapshot)
     struct fleet *fleet = CONTAINER_OF(snapshot, struct fleet, snapshot);
 
     for (size_t i = 0; i < fleet->model_count; i++)
-        model_release(&fleet->models[i]);
+        fleet_model_release(&fleet->models[i]);
+    fleet_free_adapters(fleet);
     for (size_t i = 0; i < fleet->pool_count; i++)
         pool_release(&fleet->pools[i]);
     map_release(&fleet->models_by_name);
@@ -392,6 +395,8 @@ struct fleet *fleet_new(struct conf *conf, const struct names *names, const stru
     pools_build(&build);
     models_build(fleet);
     build.failed |= !fleet_add_recipes(fleet, before, errors);
+    if (!build.failed)
+        fleet_add_adapters(fleet);
     if (!build.failed)
         return fleet;
     fleet_unref(fleet);

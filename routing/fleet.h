@@ -62,12 +62,13 @@ struct pool_conf {
 
 struct version_conf {
     char *name, *pool, *model, *tokenizer, *chat_template;
+    struct conf_texts adapters;
     uint64_t weight;
 };
 
 struct model_conf {
     char *name;
-    struct conf_texts aliases;
+    struct conf_texts aliases, adapters;
     char *pool; /* instead of versions */
     char *tokenizer, *chat_template;
     char *default_chat_template_kwargs;
@@ -106,6 +107,7 @@ struct pool {
 struct version {
     const char *name;
     struct slice model; /* what the engine calls it: put into the body if it differs there */
+    struct slice base;  /* the same, or of an adapter the model that it adapts */
     struct pool *pool;
     uint32_t weight_until;           /* running sum of the model's weights */
     uint32_t index;                  /* among all versions of the fleet */
@@ -117,6 +119,7 @@ struct version {
 
 struct model {
     const char *name;
+    const struct model *base; /* it is a LoRA adapter of this one; NULL: it is none */
     const struct model_conf *conf;
     struct version *versions;
     size_t count;
@@ -132,7 +135,9 @@ struct fleet {
     struct model *models;
     size_t model_count;
     uint32_t version_count;
-    struct map models_by_name;     /* aliases included */
+    struct model **adapters; /* LoRA adapters, each a model with the versions that serve it */
+    size_t adapter_count;
+    struct map models_by_name;     /* aliases and adapters included */
     const struct model *catch_all; /* the model "*", or NULL */
     bool inspect;                  /* false: the only model is "*" and it is not inspected */
 };
@@ -152,9 +157,15 @@ void fleet_unref(struct fleet *fleet);
  */
 void fleet_retire(const struct fleet *before, const struct fleet *after);
 
-/* By name or alias; NULL when there is none and no "*". Who names none (empty) means the only one.
- */
+/* By name, alias or adapter; NULL when there is none and no "*". Who names none (empty) means the
+ * only one. */
 const struct model *fleet_model(const struct fleet *fleet, struct slice name);
+
+/* The LoRA adapter that a model stands for; empty: it is none. */
+static inline struct slice model_adapter(const struct model *model)
+{
+    return model->base ? slice_str(model->name) : slice_of(NULL, 0);
+}
 
 /* A worker's view of the newest fleet. */
 struct fleet_view;

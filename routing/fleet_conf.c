@@ -202,6 +202,9 @@ static const struct directive version_rows[] = {
                      "Its share among the model's versions; 0: none."),
     DIRECTIVE_TEXT(struct version_conf, model, NULL,
                    "What the engines call it; left out: the model's name."),
+    DIRECTIVE_TEXTS(struct version_conf, adapters,
+                    "LoRA adapters of it, which clients may name as models; those that engines "
+                    "list are found by themselves."),
     DIRECTIVE_PATH(struct version_conf, tokenizer,
                    "Folder of its tokenizer; left out: the model's."),
     DIRECTIVE_PATH(struct version_conf, chat_template,
@@ -225,6 +228,8 @@ static const struct directive model_rows[] = {
       .required = true,
       .help = "What clients call it. \"*\" takes what no other model takes." },
     DIRECTIVE_TEXTS(struct model_conf, aliases, "Other names for it."),
+    DIRECTIVE_TEXTS(struct model_conf, adapters,
+                    "LoRA adapters that all its versions serve, which clients may name as models."),
     DIRECTIVE_TEXT(struct model_conf, pool, NULL, "The pool that serves it; instead of versions."),
     DIRECTIVE_PATH(
         struct model_conf, tokenizer,

@@ -1,6 +1,6 @@
 /*
- * GET /v1/models and /v1/models/NAME: every model and alias of the configuration, and behind a
- * model "*" whatever its engines say they serve, merged over all pools.
+ * GET /v1/models and /v1/models/NAME: every model and alias of the configuration and their LoRA
+ * adapters, and behind a model "*" whatever its engines say they serve, merged over all pools.
  */
 #include "gateway/proxy/own.h"
 
@@ -30,9 +30,10 @@ static json_t *card_json(const char *id, const char *root, const char *owner, in
 static json_t *model_card(const struct model *model, const char *name)
 {
     struct cards *cards = catalog_cards(model->versions[0].pool);
-    const struct card *said = cards_find(cards, model->versions[0].model);
-    json_t *card = card_json(name, model->name, "sluice", said ? said->created : 0,
-                             said ? said->max_model_len : 0);
+    const struct card *said = cards_find(cards, model->versions[0].base);
+    const char *root = model->base ? model->base->name : model->name;
+    json_t *card =
+        card_json(name, root, "sluice", said ? said->created : 0, said ? said->max_model_len : 0);
 
     cards_unref(cards);
     return card;
@@ -96,9 +97,9 @@ static void walk_catch_all(struct list_walk *walk, const struct model *model)
         for (size_t i = 0; cards && i < cards->count; i++) {
             const struct card *card = &cards->at[i];
 
-            walk_add(
-                walk, card->id,
-                card_json(card->id, card->id, card->owned_by, card->created, card->max_model_len));
+            walk_add(walk, card->id,
+                     card_json(card->id, card->parent ? card->parent : card->id, card->owned_by,
+                               card->created, card->max_model_len));
         }
         cards_unref(cards);
     }
@@ -126,6 +127,9 @@ static const struct reason *answer_models(const struct fleet *fleet, struct slic
     map_init(&walk.seen);
     for (size_t i = 0; i < fleet->model_count; i++)
         walk_model(&walk, &fleet->models[i]);
+    for (size_t i = 0; i < fleet->adapter_count; i++)
+        walk_add(&walk, fleet->adapters[i]->name,
+                 model_card(fleet->adapters[i], fleet->adapters[i]->name));
     if (fleet->catch_all)
         walk_catch_all(&walk, fleet->catch_all);
     all = json_pack("{s:s, s:O}", "object", "list", "data", walk.found);

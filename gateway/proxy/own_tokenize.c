@@ -48,7 +48,7 @@ static void add_strings(struct buf *out, const struct tokenizer *tokenizer, cons
 static int64_t max_model_len(const struct version *version)
 {
     struct cards *cards = catalog_cards(version->pool);
-    const struct card *said = cards_find(cards, version->model);
+    const struct card *said = cards_find(cards, version->base);
     int64_t len = said ? said->max_model_len : 0;
 
     cards_unref(cards);

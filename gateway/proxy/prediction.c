@@ -20,8 +20,8 @@ struct blocks_scope prediction_scope(const struct model *model, const struct ver
 {
     return (struct blocks_scope){
         .prefix_seed = prefix_seed,
-        .model = version->model.len > 0 ? version->model : prompt->model,
-        .lora = prompt->lora.raw,
+        .model = version->base.len > 0 ? version->base : prompt->model,
+        .lora = model->base ? model_adapter(model) : prompt->lora.raw,
         .cache_salt = prompt->cache_salt,
         .tenant = model->conf->share_prefixes ? slice_of(NULL, 0) : tenant,
     };

@@ -117,5 +117,53 @@ class Scraping(Scenario):
         self.assertEqual(recorder.requests[0].get("authorization"), "Bearer secret")
 
 
+class Adapters(Scenario):
+    """LoRA adapters are names of models: those that engines list, and those of the configuration."""
+
+    def load(self, engine, name):
+        status, text = engine.call("POST", "/v1/load_lora_adapter", {"lora_name": name, "lora_path": "/adapters/" + name})
+        self.assertEqual(status, 200, text)
+
+    def in_front(self, *engines, model=None, **pool):
+        """One model, no "*": what it does not know is refused."""
+        pools = [config.pool("main", [engine.url for engine in engines], health={"active": True}, metrics=FAST, **pool)]
+        return self.gateway(config.gateway(pools, models=[config.model("sim", "main", **(model or {}))]))
+
+    def fleet(self, gateway):
+        return json.loads(gateway.admin("/fleet")[1])
+
+    def status(self, gateway, name):
+        client = self.client(gateway)
+        client.send(chat(name))
+        answer = client.read_answer()
+        client.close()
+        return answer.status
+
+    def test_an_adapter_that_an_engine_lists_is_a_model(self):
+        engine = self.engine()
+        self.load(engine, "sql")
+        gateway = self.in_front(engine)
+        until("it is there", lambda: self.fleet(gateway)["adapters"])
+        self.assertEqual(self.fleet(gateway)["adapters"], [{"adapter": "sql", "model": "sim", "versions": ["v1"]}])
+        self.assertEqual((self.status(gateway, "sql"), self.status(gateway, "sim"), self.status(gateway, "other")), (200, 200, 404))
+        client = self.client(gateway)
+        client.send(b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n")
+        cards = {card["id"]: card["parent"] for card in client.read_answer().json()["data"]}
+        self.assertEqual(cards, {"sim": None, "sql": "sim"})
+        until("it is seen loaded", lambda: self.fleet(gateway)["pools"][0]["endpoints"][0]["adapters"]
+              == {"known": True, "served": 1, "loaded": 1})
+
+    def test_a_configured_adapter_goes_to_its_versions_only(self):
+        one, other = self.recorder(), self.recorder()
+        pools = [config.pool("a", [one.url]), config.pool("b", [other.url])]
+        models = [{"name": "sim", "versions": [{"name": "v1", "pool": "a"}, {"name": "v2", "pool": "b", "adapters": ["sql"]}]}]
+        gateway = self.gateway(config.gateway(pools, models=models))
+        for _ in range(6):
+            self.assert_serves(gateway, "sql")
+        self.assertEqual((len(one.requests), len(other.requests)), (0, 6))
+        self.assertEqual({json.loads(request.body)["model"] for request in other.requests}, {"sql"})
+        self.assertEqual(self.status(gateway, "other"), 404)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -82,6 +82,44 @@ static void no_name_means_the_only_model(void **state)
     }
 }
 
+#define ADAPTED                                                                                    \
+    "models:\n"                                                                                    \
+    "  - { name: m, aliases: [ n ], adapters: [ both, first ], pool: a }\n"                        \
+    "  - { name: k, adapters: [ all, n, first, all ], versions: [\n"                               \
+    "      { name: v1, pool: a, weight: 3, model: k-one, adapters: [ one ] },\n"                   \
+    "      { name: v2, pool: b, weight: 1, adapters: [ two, all ] } ] }\n"                         \
+    "  - { name: \"*\", pool: b, adapters: [ none ] }\n"
+
+static void an_adapter_is_a_model_with_the_versions_that_serve_it(void **state)
+{
+    static const struct {
+        const char *name, *base;
+        uint32_t versions, weight;
+    } rows[] = {
+        { "both", "m", 1, 1 }, { "first", "m", 1, 1 }, { "all", "k", 2, 4 },   { "one", "k", 1, 3 },
+        { "two", "k", 1, 1 },  { "n", NULL, 1, 1 },    { "none", NULL, 1, 1 },
+    };
+    struct fleet *fleet = rig_fleet(TWO_POOLS ADAPTED, NULL, NULL);
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct model *model = fleet_model(fleet, slice_str(rows[i].name));
+        const struct model *base =
+            rows[i].base ? fleet_model(fleet, slice_str(rows[i].base)) : NULL;
+
+        if (model->base != base || model->count != rows[i].versions ||
+            model->weight_sum != rows[i].weight)
+            fail_msg("%s: %s, %zu versions, weight %u", rows[i].name, model->name, model->count,
+                     model->weight_sum);
+        if (base && !slice_eq(model_adapter(model), slice_str(rows[i].name)))
+            fail_msg("%s stands for no adapter", rows[i].name);
+    }
+    assert_true(slice_eq(fleet_model(fleet, SLICE("all"))->versions[0].model, SLICE("all")));
+    assert_true(slice_eq(fleet_model(fleet, SLICE("all"))->versions[0].base, SLICE("k-one")));
+    assert_int_equal(model_adapter(fleet_model(fleet, SLICE("k"))).len, 0);
+    fleet_unref(fleet);
+}
+
 static bool is_gone(const struct endpoint *endpoint)
 {
     return atomic_load(&endpoint->state->gone);
@@ -236,6 +274,7 @@ int main(void)
         cmocka_unit_test(models_are_found_by_every_name),
         cmocka_unit_test(a_star_takes_what_no_other_model_takes),
         cmocka_unit_test(no_name_means_the_only_model),
+        cmocka_unit_test(an_adapter_is_a_model_with_the_versions_that_serve_it),
         cmocka_unit_test(what_stays_keeps_its_state_and_connections),
         cmocka_unit_test(a_fleet_of_the_same_configuration_reads_no_file_again),
         cmocka_unit_test(a_key_file_that_holds_no_key_is_refused),
