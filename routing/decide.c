@@ -66,10 +66,13 @@ static void begin(struct decision *d, const struct decide_call *call)
     d->has_room = true;
     d->priced = false;
     for (size_t i = 0; i < pool->count; i++) {
+        const struct endpoint *endpoint = &pool->endpoints[i];
+
         d->left[i] = (uint32_t)i;
         d->all[i] = (struct candidate){
-            .endpoint = &pool->endpoints[i],
-            .weight = health_weight(&pool->endpoints[i], pool->conf->health, call->now_us),
+            .endpoint = endpoint,
+            .weight = health_weight(endpoint, pool->conf->health, call->now_us),
+            .adapter = call->model ? endpoint_adapter(endpoint, call->model) : ADAPTER_UNKNOWN,
             .dropped_by = SCREEN_COUNT,
         };
     }
@@ -118,7 +121,16 @@ static uint64_t request_key(const struct decision *d)
     return keys->at[longest < keys->count ? longest : keys->count - 1];
 }
 
-static void look_at(struct decision *d, size_t i)
+/* Where it is in use somewhere it is an adapter: others would have to load it. */
+static bool is_loaded_somewhere(const struct decision *d)
+{
+    for (size_t i = 0; i < d->left_count; i++)
+        if (decision_left(d, i)->adapter == ADAPTER_LOADED)
+            return true;
+    return false;
+}
+
+static void look_at(struct decision *d, size_t i, bool adapter)
 {
     const struct endpoint *endpoint = decision_left(d, i)->endpoint;
     const struct prefix_match *match = &d->matches[d->left[i]];
@@ -130,6 +142,7 @@ static void look_at(struct decision *d, size_t i)
         .cached = cached_tokens(d->call, match->blocks),
         .on_host = cached_tokens(d->call, match->on_host),
         .on_disk = cached_tokens(d->call, match->on_disk),
+        .loads_adapter = adapter && decision_left(d, i)->adapter != ADAPTER_LOADED,
         .name = endpoint->hash,
     };
     signals_read(&endpoint->state->signals, d->call->now_us, &at->load);
@@ -139,12 +152,13 @@ void decision_price(struct decision *d)
 {
     const struct decide_call *call = d->call;
     const struct price_conf *conf = call->pool->conf->price;
+    bool adapter = is_loaded_somewhere(d);
     size_t busy = 0;
 
     match(d);
     pace_read_pool(&call->pool->state->pace, &d->pool_pace);
     for (size_t i = 0; i < d->left_count; i++) {
-        look_at(d, i);
+        look_at(d, i, adapter);
         busy += d->at[i].load.prefills > 0;
     }
     d->request = (struct price_request){

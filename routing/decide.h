@@ -28,6 +28,7 @@ struct decide_call {
     const struct endpoint *const *tried; /* of this exchange: not again while there is another */
     size_t tried_count;
     struct slice pin; /* an endpoint's name, from a trusted listener; empty: none */
+    uint64_t model;   /* adapter_key of what the engines call it, LoRA adapters too; 0: not known */
     uint64_t session; /* a hash of what names it (router_session); 0: none */
 
     uint32_t tokens;           /* of the prompt; 0: not known */
@@ -57,6 +58,7 @@ extern const char *const screen_helps[SCREEN_COUNT];
 struct candidate {
     const struct endpoint *endpoint;
     double weight; /* the share it should get now (health_weight); above 0 for who can be chosen */
+    uint8_t adapter;    /* enum adapter_state of the model asked for */
     uint8_t dropped_by; /* enum screen_id; SCREEN_COUNT: by none, it could be chosen */
 };
 

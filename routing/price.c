@@ -19,6 +19,10 @@
 #define HOST_TOKEN_S 8e-6
 #define DISK_TOKEN_S 52e-6
 
+/* To load an adapter: some ten milliseconds from host memory, above a second from disk; and engines
+ * let the requests of one adapter too many wait for those of another. */
+#define ADAPTER_S 0.3
+
 struct term {
     const struct price_conf *conf;
     const struct price_request *request;
@@ -43,6 +47,11 @@ static double prefill(const struct term *t)
 static double reload(const struct term *t)
 {
     return HOST_TOKEN_S * t->at->on_host + DISK_TOKEN_S * t->at->on_disk;
+}
+
+static double adapter(const struct term *t)
+{
+    return t->at->loads_adapter ? ADAPTER_S : 0;
 }
 
 static double recompute(const struct term *t)

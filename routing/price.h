@@ -44,6 +44,7 @@ struct price_candidate {
     struct load load;
     uint32_t cached;           /* tokens of the prompt that it has */
     uint32_t on_host, on_disk; /* of these, those that it must first load from there */
+    bool loads_adapter;        /* it must load the LoRA adapter first */
     uint64_t name;             /* a hash of what it is called, the same at every gateway */
 };
 

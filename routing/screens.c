@@ -1,8 +1,9 @@
 /*
  * The screens, in the order of screens.def.
  *
- * `tried` and `health` are left out where they would leave nobody: a second try beats none, and a
- * pool of which so few look healthy is more likely judged wrongly than broken (panic).
+ * Where they would leave nobody `tried`, `health` and `model` are left out: a second try beats
+ * none, a pool of which so few look healthy is more likely judged wrongly than broken (panic), and
+ * an engine may serve what it does not list.
  */
 #include "routing/decide.h"
 
@@ -38,6 +39,17 @@ static void health_look(const struct decision *d, bool *ret_stays)
 {
     for (size_t i = 0; i < d->left_count; i++)
         ret_stays[i] = decision_left(d, i)->weight > 0;
+}
+
+static bool model_applies(const struct decide_call *call)
+{
+    return call->model != 0;
+}
+
+static void model_look(const struct decision *d, bool *ret_stays)
+{
+    for (size_t i = 0; i < d->left_count; i++)
+        ret_stays[i] = decision_left(d, i)->adapter != ADAPTER_ABSENT;
 }
 
 static bool tried_applies(const struct decide_call *call)

@@ -18,6 +18,7 @@ static double expected_output(const struct exchange *x)
 struct decide_call exchange_decide_call(const struct exchange *x)
 {
     const struct pool *pool = x->version->pool;
+    struct slice name = x->version->model.len > 0 ? x->version->model : x->model_name;
 
     return (struct decide_call){
         .pool = pool,
@@ -25,6 +26,7 @@ struct decide_call exchange_decide_call(const struct exchange *x)
         .tried = x->tried,
         .tried_count = x->tries,
         .pin = x->filter.pin,
+        .model = name.len > 0 ? adapter_key(name) : 0,
         .session = router_session(pool->conf->sticky, x->client->head),
         .tokens = prediction_tokens(&x->prediction),
         .output = expected_output(x),

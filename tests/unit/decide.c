@@ -181,6 +181,54 @@ static void the_cheapest_with_room_is_chosen(void **state)
     }
 }
 
+/* What engines say of a model: '-' nothing, 'n' they do not list it, 's' they do, 'l' it is loaded.
+ */
+static const struct {
+    const char *why, *said, *chosen;
+} model_rows[] = {
+    { "nothing is known", "---", "012" },
+    { "who does not list it gets nothing", "nsn", "1" },
+    { "unknown is not absent", "n-n", "1" },
+    { "nobody lists it: they may be wrong", "nnn", "012" },
+    { "where it is loaded it is cheapest", "sls", "1" },
+    { "listed everywhere and loaded nowhere", "sss", "012" },
+};
+
+static void say(struct adapters *adapters, uint64_t key, char what)
+{
+    uint64_t other = 77;
+
+    if (what != '-')
+        adapters_set_served(adapters, what == 'n' ? &other : &key, 1);
+    if (what == 'l')
+        adapters_set_loaded(adapters, &key, 1);
+}
+
+static void endpoints_without_the_model_get_nothing(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(model_rows); i++) {
+        struct fleet *fleet = rig_fleet(
+            "pools: [ { name: p, endpoints: [ \"http://a\", \"http://b\", \"http://c\" ] } ]\n"
+            "models: [ { name: m, pool: p } ]\n",
+            NULL, NULL);
+        const struct pool *pool = &fleet->pools[0];
+        struct decide_call call = { .pool = pool, .now_us = NOW, .tokens = 100, .model = 5 };
+
+        for (size_t j = 0; j < pool->count; j++)
+            say(&pool->endpoints[j].state->adapters, call.model, model_rows[i].said[j]);
+        for (int n = 0; n < 30; n++) {
+            const struct endpoint *endpoint;
+            struct choice choice;
+
+            assert_int_equal(decide(decision, &call, &endpoint, &choice), DECIDE_CHOSEN);
+            if (!strchr(model_rows[i].chosen, '0' + (int)endpoint->index))
+                fail_msg("%s: %u", model_rows[i].why, endpoint->index);
+        }
+        fleet_unref(fleet);
+    }
+}
+
 #define SESSIONS 300
 
 static uint32_t endpoint_of(const struct pool *pool, uint64_t session)
@@ -282,6 +330,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_row_is_decided_as_it_says),
         cmocka_unit_test(the_cheapest_with_room_is_chosen),
+        cmocka_unit_test(endpoints_without_the_model_get_nothing),
         cmocka_unit_test(sessions_stay_at_their_endpoints),
         cmocka_unit_test(one_that_returns_gets_its_share),
         cmocka_unit_test(an_empty_pool_has_nobody),

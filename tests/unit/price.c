@@ -98,7 +98,9 @@ static void terms_are_seconds(void **state)
 static void what_is_not_at_hand_is_loaded(void **state)
 {
     struct price_candidate near = { .pace = &pace, .cached = 600 };
-    struct price_candidate far = { .pace = &pace, .cached = 600, .on_host = 300, .on_disk = 100 };
+    struct price_candidate far = {
+        .pace = &pace, .cached = 600, .on_host = 300, .on_disk = 100, .loads_adapter = true
+    };
     struct price_conf conf = conf_of(1);
     struct price price, farther;
 
@@ -107,6 +109,7 @@ static void what_is_not_at_hand_is_loaded(void **state)
     price_of(&conf, &request, &far, &farther);
     assert_true(price.terms[SCORER_reload] == 0);
     assert_true(farther.terms[SCORER_reload] > 0.00759 && farther.terms[SCORER_reload] < 0.00761);
+    assert_true(price.terms[SCORER_adapter] == 0 && farther.terms[SCORER_adapter] > 0.1);
     assert_true(farther.prefill_s == price.prefill_s);
 }
 
