@@ -40,6 +40,18 @@ static json_t *own_json(const struct signals *signals)
                      (int)GET(&signals->prefills), "decodes", (int)GET(&signals->decodes));
 }
 
+/* As prices take it: what it has not shown itself is its pool's. */
+static json_t *pace_json(const struct pool *pool, const struct endpoint *endpoint, uint64_t now_us)
+{
+    struct pace usual, pace;
+
+    pace_read_pool(&pool->state->pace, &usual);
+    pace_read(&endpoint->state->pace, &usual, now_us, &pace);
+    return json_pack("{s:f, s:f, s:f, s:f, s:f}", "token_s", pace.token_s, "square_s",
+                     pace.square_s, "step_s", pace.step_s, "sequence_s", pace.sequence_s,
+                     "context_s", pace.context_s);
+}
+
 static json_t *gauge_json(const struct gauges *gauges, enum gauge gauge)
 {
     return gauges_know(gauges, gauge) ? json_real(gauges->values[gauge]) : json_null();
@@ -75,13 +87,13 @@ static json_t *endpoint_json(const struct pool *pool, const struct endpoint *end
     uint64_t until_us = GET(&state->ejected_until_us);
 
     return json_pack(
-        "{s:s, s:b, s:f, s:I, s:I, s:I, s:b, s:I, s:o, s:o, s:o}", "endpoint", endpoint->name,
+        "{s:s, s:b, s:f, s:I, s:I, s:I, s:b, s:I, s:o, s:o, s:o, s:o}", "endpoint", endpoint->name,
         "ready", weight > 0, "weight", weight, "inflight", (json_int_t)GET(&state->inflight),
         "served", (json_int_t)GET(&state->served), "failed", (json_int_t)GET(&state->failed),
         "probe_failing", (int)GET(&state->probe_failing), "ejected_for_ms",
         (json_int_t)(until_us > now_us ? (until_us - now_us) / CLOCK_US_PER_MS : 0), "own",
-        own_json(&state->signals), "reported", reported_json(&state->reported, now_us), "adapters",
-        adapters_json(&state->adapters));
+        own_json(&state->signals), "pace", pace_json(pool, endpoint, now_us), "reported",
+        reported_json(&state->reported, now_us), "adapters", adapters_json(&state->adapters));
 }
 
 /* ---- pools and models ---- */
