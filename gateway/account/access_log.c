@@ -52,7 +52,7 @@ static const struct access_prefix {
 /* A line at its longest: keys, texts at their limits and their quotes, other values, the choice. */
 #define VALUE_BYTES       32 /* a number, a time, a version */
 #define CHOICE_NAME_BYTES 32
-#define CHOICE_BYTES      (80 + CHOICE_NAME_BYTES + CHOICE_SCREENS_MAX * (CHOICE_NAME_BYTES + 16))
+#define CHOICE_BYTES      (160 + CHOICE_NAME_BYTES + CHOICE_SCREENS_MAX * (CHOICE_NAME_BYTES + 16))
 enum {
     ACCESS_LINE_LONGEST = CHOICE_BYTES + 2 + PREFIX_BYTES
 #define ACCESS(key, kind, member, limit, help)                                                     \
@@ -247,6 +247,19 @@ static char *put_duration(char *at, int64_t us)
     return put_three_digits(at, (uint64_t)us % 1000);
 }
 
+/* A price past this says no more than that it is absurd. */
+#define SECONDS_MAX 1e9
+
+static char *put_seconds(char *at, double s)
+{
+    uint64_t us = s > 0 ? (uint64_t)((s < SECONDS_MAX ? s : SECONDS_MAX) * CLOCK_US_PER_S) : 0;
+
+    at = put_number(at, us / CLOCK_US_PER_S);
+    *at++ = '.';
+    at = put_three_digits(at, us / 1000 % 1000);
+    return put_three_digits(at, us % 1000);
+}
+
 static char *put_version(char *at, uint8_t version)
 {
     if (version >= 20)
@@ -284,7 +297,15 @@ static char *put_choice(char *at, const struct choice *choice)
         *at++ = ':';
         at = put_number(at, choice->screens[i].dropped);
     }
-    return put_slice(at, SLICE("}}"));
+    *at++ = '}';
+    if (choice->priced) {
+        at = put_slice(at, SLICE(",\"price_s\":"));
+        at = put_seconds(at, choice->price_s);
+        at = put_slice(at, SLICE(",\"prefill_s\":"));
+        at = put_seconds(at, choice->prefill_s);
+    }
+    *at++ = '}';
+    return at;
 }
 
 /* The member of an entry that a row speaks of. */

@@ -243,6 +243,16 @@ const struct step *exchange_fail(struct exchange *x, const struct reason *reason
     return x->reason->status > 0 && !x->committed ? &step_reply : &step_finish;
 }
 
+static void print_choice(const struct choice *choice, struct buf *out)
+{
+    buf_printf(out, " policy %s considered %u", choice->policy, choice->considered);
+    for (uint32_t i = 0; i < choice->screen_count; i++)
+        buf_printf(out, " dropped_by_%s %u", choice->screens[i].name, choice->screens[i].dropped);
+    if (choice->priced)
+        buf_printf(out, " price_s %.6f prefill_s %.6f predicted_cached_tokens %u", choice->price_s,
+                   choice->prefill_s, choice->cached_tokens);
+}
+
 void exchange_print(const struct exchange *x, struct buf *out)
 {
     uint64_t now_us = x->worker->now_us;
@@ -250,7 +260,7 @@ void exchange_print(const struct exchange *x, struct buf *out)
     buf_printf(
         out,
         "%.*s step %s age_ms %llu client %.*s %.*s %.*s model %s pool %s endpoint %s tries %u "
-        "body_bytes %zu in_bytes %llu out_bytes %llu ready_bytes %zu committed %d\n",
+        "body_bytes %zu in_bytes %llu out_bytes %llu ready_bytes %zu committed %d",
         SLICE_ARGS(x->filter.request_id), x->step->name,
         (unsigned long long)((now_us - x->begun_us) / CLOCK_US_PER_MS),
         SLICE_ARGS(client_address(x->peer)), SLICE_ARGS(x->client->head->method),
@@ -258,6 +268,11 @@ void exchange_print(const struct exchange *x, struct buf *out)
         x->version ? x->version->pool->name : "-", x->endpoint ? x->endpoint->name : "-", x->tries,
         x->body.len, (unsigned long long)x->client->in_bytes,
         (unsigned long long)x->client->out_bytes, x->ready.len, x->committed);
+    if (x->endpoint)
+        print_choice(&x->choice, out);
+    if (x->reader.usage.known & ANSWER_USAGE_CACHED)
+        buf_printf(out, " cached_tokens %llu", (unsigned long long)x->reader.usage.cached);
+    buf_add(out, SLICE("\n"));
 }
 
 void exchanges_print(const struct worker *worker, size_t max, struct buf *out)

@@ -93,7 +93,8 @@ struct exchange {
     const struct endpoint *tried[EXCHANGE_TRIES_MAX];
     uint32_t tries;
     struct choice choice;
-    bool counted; /* the endpoint's inflight counts it, and its signals do */
+    char *explanation; /* of the last decision, where it was asked for (explanation.h); NULL */
+    bool counted;      /* the endpoint's inflight counts it, and its signals do */
     struct exchange_share share;
     struct list room_link;   /* room->waiting */
     struct message *request; /* as the endpoint gets it */

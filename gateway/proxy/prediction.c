@@ -39,16 +39,16 @@ static struct pipeline_call call_of(const struct exchange *x)
     };
 }
 
-static bool has_prompt(const struct exchange *x)
+bool prediction_is_possible(const struct prompt *prompt)
 {
-    return x->prompt && !x->prompt->form && rough_bytes(x->prompt) > 0;
+    return prompt && !prompt->form && rough_bytes(prompt) > 0;
 }
 
 uint64_t prediction_forecast_us(const struct exchange *x)
 {
     struct pipeline_call call;
 
-    if (!has_prompt(x))
+    if (!prediction_is_possible(x->prompt))
         return 0;
     call = call_of(x);
     return pipeline_forecast_us(x->worker->exchanges->pipeline, &call);
@@ -73,7 +73,7 @@ void prediction_make(struct exchange *x, struct pipeline_tokens *ret_tokens)
     struct prediction *prediction = &x->prediction;
     struct pipeline_call call;
 
-    if (!has_prompt(x)) {
+    if (!prediction_is_possible(x->prompt)) {
         *ret_tokens = (struct pipeline_tokens){ .exactness = EXACTNESS_malformed };
         return;
     }
@@ -99,6 +99,15 @@ uint32_t prediction_tokens(const struct prediction *prediction)
     if (!prediction->made)
         return 0;
     return prediction->tokens < UINT32_MAX ? (uint32_t)prediction->tokens : UINT32_MAX;
+}
+
+double prediction_output(const struct version *version, const struct prompt *prompt)
+{
+    double output = agreement_output(version->agreement);
+
+    if (prompt && prompt->has_max_tokens && (double)prompt->max_tokens < output)
+        output = (double)prompt->max_tokens;
+    return prompt && prompt->choices > 1 ? output * (double)prompt->choices : output;
 }
 
 static void say_change(const struct exchange *x, enum agreement_change change)

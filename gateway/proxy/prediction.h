@@ -28,6 +28,8 @@ struct prediction {
 struct blocks_scope prediction_scope(const struct model *model, const struct version *version,
                                      const struct prompt *prompt, struct slice tenant,
                                      uint64_t prefix_seed);
+/* Whether there is text or ids of which tokens can be made. `prompt` may be NULL. */
+bool prediction_is_possible(const struct prompt *prompt);
 /* How long it may take, in microseconds, before it is made; 0: there is nothing to make. */
 uint64_t prediction_forecast_us(const struct exchange *x);
 /* Makes it, for the exchange's version. ret_tokens, also borrowed things in it, is for who answers
@@ -35,6 +37,9 @@ uint64_t prediction_forecast_us(const struct exchange *x);
 void prediction_make(struct exchange *x, struct pipeline_tokens *ret_tokens);
 /* Tokens of the prompt; 0: not known. */
 uint32_t prediction_tokens(const struct prediction *prediction);
+/* Tokens of the answer: as those before it, and no more than the client allows. `prompt` may be
+ * NULL. */
+double prediction_output(const struct version *version, const struct prompt *prompt);
 /* The exchange is over: what the engine reported teaches. */
 void prediction_settle(struct exchange *x);
 void prediction_release(struct prediction *prediction);

@@ -6,6 +6,8 @@
 #include "gateway/base/metric.h"
 #include "gateway/proxy/exchange.h"
 
+#include <stdlib.h>
+
 /* What must not outlive the wish for an answer. */
 static void let_go(struct exchange *x)
 {
@@ -55,6 +57,8 @@ static void write_access_line(const struct exchange *x)
     if (x->endpoint) {
         entry.endpoint = slice_str(x->endpoint->name);
         entry.choice = &x->choice;
+        if (x->choice.priced)
+            entry.predicted_cached_tokens = x->choice.cached_tokens;
     }
     entry.reason = x->reason;
     entry.status = x->status;
@@ -93,6 +97,7 @@ static const struct step *run(struct exchange *x)
     list_remove(&x->link);
     usage_reader_release(&x->reader);
     prediction_release(&x->prediction);
+    free(x->explanation);
     if (x->own)
         buf_release(x->own);
     fleet_unref(x->fleet);

@@ -9,6 +9,7 @@
  */
 #include "gateway/base/clock.h"
 #include "gateway/proxy/exchange.h"
+#include "gateway/proxy/explanation.h"
 
 /* ---- reading along ---- */
 
@@ -129,6 +130,7 @@ static void commit(struct exchange *x)
     filters_on_answer(&x->filter);
     if (x->filter.peer->trusted)
         message_put(answer, FIELD_x_sluice_endpoint, slice_str(x->endpoint->name));
+    explanation_put(x, answer);
     if (x->answer_streamed && !message_find_name(answer, SLICE("x-accel-buffering")))
         message_put_other(answer, SLICE("x-accel-buffering"), SLICE("no"));
     if (answer->has_body && !head_only)

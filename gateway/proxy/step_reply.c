@@ -4,6 +4,7 @@
  */
 #include "gateway/base/clock.h"
 #include "gateway/proxy/exchange.h"
+#include "gateway/proxy/explanation.h"
 #include "gateway/proxy/own.h"
 
 /* When it may be worth asking again: queues and restarts are a matter of seconds. */
@@ -28,6 +29,7 @@ static struct message *make_head(struct exchange *x, unsigned status, const char
         message_put_other(head, SLICE("allow"), SLICE("POST, GET"));
     if (x->filter.request_id.len > 0)
         message_put(head, FIELD_x_request_id, x->filter.request_id);
+    explanation_put(x, head);
     return head;
 }
 

@@ -2,18 +2,9 @@
  * Step 7, route: an endpoint of the version's pool; or waiting until one has room.
  */
 #include "gateway/proxy/exchange.h"
+#include "gateway/proxy/explanation.h"
+#include "routing/explain.h"
 #include "routing/router.h"
-
-/* How long the answer will be: like those before it, and no longer than the client allows. */
-static double expected_output(const struct exchange *x)
-{
-    double output = agreement_output(x->version->agreement);
-    const struct prompt *prompt = x->prompt;
-
-    if (prompt && prompt->has_max_tokens && (double)prompt->max_tokens < output)
-        output = (double)prompt->max_tokens;
-    return prompt && prompt->choices > 1 ? output * (double)prompt->choices : output;
-}
 
 struct decide_call exchange_decide_call(const struct exchange *x)
 {
@@ -29,7 +20,7 @@ struct decide_call exchange_decide_call(const struct exchange *x)
         .model = name.len > 0 ? adapter_key(name) : 0,
         .session = router_session(pool->conf->sticky, x->client->head),
         .tokens = prediction_tokens(&x->prediction),
-        .output = expected_output(x),
+        .output = prediction_output(x->version, x->prompt),
         .keys = &x->prediction.keys,
         .keys_exact = x->prediction.keys_exact,
         .room = DECIDE_ROOM_IGNORED,
@@ -51,8 +42,11 @@ static const struct step *choose_endpoint(struct exchange *x)
     enum decide_outcome outcome = DECIDE_WAIT;
     const struct endpoint *endpoint;
 
-    if (!room_has_others_first(&exchanges->room, x))
+    if (!room_has_others_first(&exchanges->room, x)) {
         outcome = decide(exchanges->decision, &call, &endpoint, &x->choice);
+        if (x->filter.explain)
+            explanation_take(x, explain_text(exchanges->decision, &call, outcome));
+    }
     if (outcome == DECIDE_CHOSEN && endpoint_enter(endpoint, call.pool->conf->concurrency)) {
         x->endpoint = endpoint;
         x->counted = true;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <math.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -86,6 +87,9 @@ static struct access_entry full_entry(void)
         .considered = 4,
         .screen_count = 2,
         .screens = { { "ready", 1 }, { "tried", 2 } },
+        .priced = true,
+        .prefill_s = 0.0000321,
+        .price_s = 12.3456789,
     };
 
     return (struct access_entry){
@@ -141,7 +145,7 @@ static void a_full_line_says_everything(void **state)
         "\"exact\",\"reused_tokens\":900,\"predicted_cached_tokens\":992,"
         "\"traceparent\":\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\","
         "\"choice\":{\"policy\":\"least_requests\",\"considered\":4,"
-        "\"screened\":{\"ready\":1,\"tried\":2}}}\n");
+        "\"screened\":{\"ready\":1,\"tried\":2},\"price_s\":12.345678,\"prefill_s\":0.000032}}\n");
 }
 
 static void what_is_unknown_is_left_out(void **state)
@@ -220,7 +224,12 @@ static void words_of_others_are_escaped(void **state)
 static void no_words_make_a_line_too_long(void **state)
 {
     static char worst[4][5000];
-    struct choice choice = { .policy = worst[0], .considered = UINT32_MAX, .screen_count = 99 };
+    struct choice choice = { .policy = worst[0],
+                             .considered = UINT32_MAX,
+                             .screen_count = 99,
+                             .priced = true,
+                             .prefill_s = INFINITY,
+                             .price_s = 1e300 };
 
     (void)state;
     memset(worst[0], 1, sizeof(worst[0]) - 1);
