@@ -8,6 +8,7 @@
 int command_tokenize(char **arguments);
 int command_render(char **arguments);
 int command_blocks(char **arguments);
+int command_explain(char **arguments);
 
 /* `sluice render --tokenizer FOLDER`: requests in, text and ids out. */
 int command_render_requests(const char *folder);
