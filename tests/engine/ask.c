@@ -3,8 +3,9 @@
  */
 #include "tests/engine/ask.h"
 
-#include "tests/engine/engine.h"
 #include "tests/engine/chatml.h"
+#include "tests/engine/engine.h"
+#include "tests/engine/responses_chat.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -286,19 +287,19 @@ static bool render(struct reader *reader, const json_t *messages, const json_t *
     return done || wrong_type(reader, "messages", "list of messages");
 }
 
-static bool render_really(struct reader *reader)
+static bool render_really(struct reader *reader, struct slice body)
 {
     char why[sizeof(reader->refusal->message)];
 
-    return vocabulary_encode_chat(reader->engine->vocabulary, reader->body, add_prompt(reader->ask),
-                                  why, sizeof(why)) ||
+    return vocabulary_encode_chat(reader->engine->vocabulary, body, add_prompt(reader->ask), why,
+                                  sizeof(why)) ||
            refuse(reader, 400, "BadRequestError", "%s", why);
 }
 
 static bool read_messages(struct reader *reader)
 {
     if (reader->engine->vocabulary)
-        return render_really(reader);
+        return render_really(reader, reader->body);
     return render(reader, get(reader, "messages"), get(reader, "tools"));
 }
 
@@ -368,48 +369,27 @@ static bool read_tools(struct reader *reader)
     return choose_function(reader, get(reader, "messages"));
 }
 
-/* An item of the Responses API's input as a chat message. Gives. */
-static json_t *message_of_item(const json_t *item)
+static bool render_response(struct reader *reader, json_t *messages)
 {
-    const char *type = json_string_value(json_object_get(item, "type"));
+    json_t *chat = responses_chat(reader->ask->root, messages);
+    char *body = json_dumps(chat, JSON_COMPACT);
+    bool done = reader->engine->vocabulary
+                    ? render_really(reader, slice_str(body))
+                    : render(reader, messages, json_object_get(chat, "tools"));
 
-    if (type && strcmp(type, "function_call") == 0)
-        return json_pack("{s:s,s:[O]}", "role", "assistant", "tool_calls", item);
-    if (type && strcmp(type, "function_call_output") == 0)
-        return json_pack("{s:s,s:O}", "role", "tool", "content", json_object_get(item, "output"));
-    return json_pack("{s:O,s:O}", "role", json_object_get(item, "role"), "content",
-                     json_object_get(item, "content"));
-}
-
-/* Instructions and input as chat messages; NULL when an item is none. Gives. */
-static json_t *messages_of_responses(const struct reader *reader)
-{
-    json_t *input = get(reader, "input"), *instructions = get(reader, "instructions"), *item;
-    json_t *messages = json_array();
-    size_t i;
-
-    if (json_is_string(instructions))
-        json_array_append_new(messages,
-                              json_pack("{s:s,s:O}", "role", "system", "content", instructions));
-    if (json_is_string(input))
-        json_array_append_new(messages, json_pack("{s:s,s:O}", "role", "user", "content", input));
-    json_array_foreach(input, i,
-                       item) if (json_array_append_new(messages, message_of_item(item)) != 0)
-    {
-        json_decref(messages);
-        return NULL;
-    }
-    return messages;
+    free(body);
+    json_decref(chat);
+    return done;
 }
 
 static bool read_responses_input(struct reader *reader)
 {
-    json_t *messages = messages_of_responses(reader);
+    json_t *messages = responses_messages(reader->ask->root);
     bool done;
 
     if (!messages)
         return wrong_type(reader, "input", "list of items");
-    done = render(reader, messages, get(reader, "tools")) && choose_function(reader, messages);
+    done = render_response(reader, messages) && choose_function(reader, messages);
     json_decref(messages);
     return done;
 }

@@ -61,7 +61,7 @@ void vocabulary_encode(struct vocabulary *vocabulary, struct slice text, struct 
 
 static const struct reason *render(struct vocabulary *vocabulary, struct arena *arena,
                                    struct slice body, struct buf *out, struct slice *ret_text,
-                                   struct slice *ret_message)
+                                   enum encoder_special *ret_special, struct slice *ret_message)
 {
     time_t now_s = (time_t)(clock_wall_us() / CLOCK_US_PER_S);
     struct chat_call call = {
@@ -79,24 +79,27 @@ static const struct reason *render(struct vocabulary *vocabulary, struct arena *
                           /* trusted= */ true, arena, &prompt, ret_message);
     if (!reason)
         reason = chat_render(&call, out, &text, ret_message);
-    if (!reason)
-        *ret_text = text.text;
-    return reason;
+    if (reason)
+        return reason;
+    *ret_text = text.text;
+    *ret_special = prompt.add_special_tokens == PROMPT_ON ? ENCODER_PROCESSED : ENCODER_PLAIN;
+    return NULL;
 }
 
 bool vocabulary_encode_chat(struct vocabulary *vocabulary, struct slice body, struct tokens *tokens,
                             char *ret_why, size_t size)
 {
-    const struct reason *reason;
     struct slice text, message = { NULL, 0 };
+    enum encoder_special special;
+    const struct reason *reason;
     struct arena arena;
     struct buf out;
 
     arena_init(&arena, ARENA_BYTES);
     buf_init(&out, SIZE_MAX);
-    reason = render(vocabulary, &arena, body, &out, &text, &message);
+    reason = render(vocabulary, &arena, body, &out, &text, &special, &message);
     if (!reason)
-        encode(vocabulary, text, ENCODER_PLAIN, tokens);
+        encode(vocabulary, text, special, tokens);
     else
         snprintf(ret_why, size, "%s: %.*s", reason->text,
                  SLICE_ARGS(slice_head(message, size / 2)));

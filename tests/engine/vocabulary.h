@@ -17,7 +17,8 @@ void vocabulary_free(struct vocabulary *vocabulary); /* NULL is fine */
 
 /* Appends the tokens of a completion's text. */
 void vocabulary_encode(struct vocabulary *vocabulary, struct slice text, struct tokens *tokens);
-/* Appends the tokens of a body's conversation. False, and why, where the template refuses it. */
+/* Appends the tokens of a chat request's conversation. False, and why, where the template refuses
+ * it. */
 bool vocabulary_encode_chat(struct vocabulary *vocabulary, struct slice body, struct tokens *tokens,
                             char *ret_why, size_t size);
 

@@ -118,26 +118,38 @@ class PromptTokens(Scenario):
         looker.join()
         self.assertLess(max(waits), whole / 3, "the longest wait of a small request, of the time all took")
 
-    def test_responses_are_predicted_by_the_chats_they_become(self):
-        gateway = self.start()  # whose engine counts responses otherwise, but chats by the template
+    def test_responses_are_predicted_as_the_engine_reports_them(self):
+        gateway = self.start()
         user = {"role": "user", "content": "look"}
         call = {"type": "function_call", "call_id": "call_1", "name": "look", "arguments": "{\"at\": 1}"}
+        output = {"type": "function_call_output", "call_id": "call_1", "output": "seen"}
+        thought = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "Let me look."}]}
+        yes = {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "yes"}]}
         cases = [({"input": "look"}, {"messages": [user]}),
                  ({"input": "look", "instructions": "Be \"brief\"."},
                   {"messages": [{"role": "system", "content": "Be \"brief\"."}, user]}),
                  ({"input": [user], "tools": [{"type": "function", **TOOL["function"]}]}, {"messages": [user], "tools": [TOOL]}),
-                 ({"input": [user, {"role": "assistant", "content": "yes"}, call,
-                             {"type": "function_call_output", "call_id": "call_1", "output": "seen"}]},
+                 ({"input": [user, {"role": "assistant", "content": "yes"}, call, output]},
                   {"messages": [user, {"role": "assistant", "content": "yes", "tool_calls": CALLS},
-                                {"role": "tool", "tool_call_id": "call_1", "content": "seen"}]})]
-        counts = []
+                                {"role": "tool", "tool_call_id": "call_1", "content": "seen"}]}),
+                 ({"input": [user, thought, yes, call, call, output, output, user]},
+                  {"messages": [user, {"role": "assistant", "content": "yes", "reasoning": "Let me look.", "tool_calls": CALLS * 2},
+                                *[{"role": "tool", "tool_call_id": "call_1", "content": "seen"}] * 2, user]}),
+                 ({"input": [user, {**yes, "status": "incomplete"}]},
+                  {"messages": [user, {"role": "assistant", "content": "yes"}],
+                   "add_generation_prompt": False, "continue_final_message": True})]
+        counts, told = [], []
         for body, chat in cases:
             status, answer = self.ask(gateway, "/v1/responses", {"model": "sim", "max_output_tokens": 2, **body})
             self.assertEqual(status, 200, answer)
+            told.append(answer["usage"]["input_tokens"])
             counts.append(self.ask(gateway, "/tokenize", {"model": "sim", **chat}, port=self.sim.port)[1]["count"])
         lines = self.lines(gateway, len(cases))
-        self.assertEqual([line["predicted_prompt_tokens"] for line in lines], counts)
+        self.assertEqual(told, counts)
+        self.assertEqual([line["prompt_tokens"] for line in lines], told)
+        self.assertEqual([line["predicted_prompt_tokens"] for line in lines], told)
         self.assertEqual({line["tokens"] for line in lines}, {"exact"})
+        self.assertEqual(gateway.metrics().total("sluice_prompt_tokens_mismatched_total"), 0)
 
     def test_completions_are_predicted_whatever_form_they_have(self):
         gateway = self.start()
