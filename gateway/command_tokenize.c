@@ -181,18 +181,6 @@ static char *read_file(const char *path, size_t *ret_len)
     return bytes;
 }
 
-static bool is_utf8(struct slice text)
-{
-    while (text.len > 0) {
-        size_t n = utf8_sequence(text);
-
-        if (n == 0)
-            return false;
-        text = slice_skip(text, n);
-    }
-    return true;
-}
-
 static int bench(struct tokenizer *tokenizer, const struct options *options)
 {
     struct encoder *encoder;
@@ -203,7 +191,7 @@ static int bench(struct tokenizer *tokenizer, const struct options *options)
     char *bytes = read_file(options->bench, &len);
 
     text = slice_of(bytes, len);
-    if (!bytes || !is_utf8(text)) {
+    if (!bytes || !utf8_holds(text)) {
         fprintf(stderr, "%s: cannot be read, is empty or is not UTF-8\n", options->bench);
         free(bytes);
         return 1;

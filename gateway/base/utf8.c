@@ -41,3 +41,15 @@ size_t utf8_sequence(struct slice s)
     }
     return 0;
 }
+
+bool utf8_holds(struct slice s)
+{
+    while (s.len > 0) {
+        size_t n = utf8_sequence(s);
+
+        if (n == 0)
+            return false;
+        s = slice_skip(s, n);
+    }
+    return true;
+}

@@ -11,5 +11,7 @@
 
 /* How many bytes the well-formed sequence at the front of `s` has, 1 to 4; 0 when there is none. */
 size_t utf8_sequence(struct slice s);
+/* Whether all of it is well-formed. */
+bool utf8_holds(struct slice s);
 
 #endif

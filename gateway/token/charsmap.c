@@ -58,18 +58,6 @@ static uint32_t read_u32(const uint8_t *bytes)
            (uint32_t)bytes[3] << 24;
 }
 
-static bool is_utf8(struct slice text)
-{
-    while (text.len > 0) {
-        size_t n = utf8_sequence(text);
-
-        if (n == 0)
-            return false;
-        text = slice_skip(text, n);
-    }
-    return true;
-}
-
 static bool split_blob(struct charsmap *charsmap, const struct node *node, const uint8_t *blob,
                        size_t len)
 {
@@ -84,7 +72,7 @@ static bool split_blob(struct charsmap *charsmap, const struct node *node, const
     charsmap->replacements_len = len - 4 - trie;
     charsmap->replacements = xmalloc(charsmap->replacements_len + 1);
     memcpy(charsmap->replacements, blob + 4 + trie, charsmap->replacements_len);
-    if (!is_utf8(slice_of(charsmap->replacements, charsmap->replacements_len)))
+    if (!utf8_holds(slice_of(charsmap->replacements, charsmap->replacements_len)))
         return node_fail(node, "replaces by what is not UTF-8");
     return true;
 }

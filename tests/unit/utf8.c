@@ -71,11 +71,33 @@ static void what_is_no_utf8_has_none(void **state)
         assert_int_equal(utf8_sequence(rows[i]), 0);
 }
 
+static void a_text_holds_when_all_of_it_does(void **state)
+{
+    static const struct {
+        struct slice text;
+        bool holds;
+    } rows[] = {
+        { SLICE_INIT(""), true },
+        { SLICE_INIT("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"), true },
+        { SLICE_INIT("\0"), true },
+        { SLICE_INIT("ab\xc3"), false },
+        { SLICE_INIT("ab\x80"), false },
+        { SLICE_INIT("\xff"
+                     "ab"),
+          false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        assert_int_equal(utf8_holds(rows[i].text), rows[i].holds);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_code_point_but_surrogates_has_its_length),
         cmocka_unit_test(what_is_no_utf8_has_none),
+        cmocka_unit_test(a_text_holds_when_all_of_it_does),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
