@@ -4,6 +4,7 @@
 #include "gateway/prompt/json_string.h"
 
 #include "gateway/base/bytes16.h"
+#include "gateway/base/kernel.h"
 #include "gateway/base/utf8.h"
 
 #define EVERY_BYTE(b) (0x0101010101010101ull * (b))
@@ -74,28 +75,22 @@ const char *json_string_scalar(const char *at, const char *end, bool *ret_escape
     return NULL;
 }
 
-static struct json_string_kernel kernels[4]; /* the last one stays empty */
+static const struct json_string_kernel every[] = {
+#define KERNEL(name, runs) { #name, json_string_##name },
+#include "gateway/base/kernel.def"
+#undef KERNEL
+};
 
-static void add_kernel(struct json_string_kernel **at, const char *name, json_string_fn *find_end)
-{
-    *(*at)++ = (struct json_string_kernel){ .name = name, .find_end = find_end };
-}
+static struct json_string_kernel kernels[KERNEL_COUNT + 1]; /* the last one stays empty */
 
 /* Before main, so that no thread sees it half done. */
 __attribute__((constructor)) static void find_kernels(void)
 {
     struct json_string_kernel *at = kernels;
 
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512bw"))
-        add_kernel(&at, "avx512", json_string_avx512);
-    if (__builtin_cpu_supports("avx2"))
-        add_kernel(&at, "avx2", json_string_avx2);
-#elif defined(__aarch64__)
-    add_kernel(&at, "neon", json_string_neon);
-#endif
-    add_kernel(&at, "scalar", json_string_scalar);
+    for (size_t i = 0; i < ARRAY_LEN(every); i++)
+        if (kernel_runs((enum kernel)i))
+            *at++ = every[i];
 }
 
 const struct json_string_kernel *json_string_kernels(void)

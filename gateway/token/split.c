@@ -3,6 +3,7 @@
  */
 #include "gateway/token/split.h"
 
+#include "gateway/base/kernel.h"
 #include "gateway/token/split_core.h"
 #include "gateway/token/split_kernel.h"
 #include "gateway/token/split_window.h"
@@ -11,14 +12,16 @@
  */
 #define WINDOW_PAUSE 64
 
-static struct split_kernel kernels[4]; /* the last one stays empty */
+#define split_classify_scalar NULL /* the scanner alone */
+static const struct split_kernel every[] = {
+#define KERNEL(name, runs) { #name, split_classify_##name },
+#include "gateway/base/kernel.def"
+#undef KERNEL
+};
+
+static struct split_kernel kernels[KERNEL_COUNT + 1]; /* the last one stays empty */
 static const struct split_kernel *used = kernels;
 uint8_t split_wide_of[256];
-
-static void add_kernel(struct split_kernel **at, const char *name, split_classify_fn *classify)
-{
-    *(*at)++ = (struct split_kernel){ .name = name, .classify = classify };
-}
 
 static enum split_wide wide_of(uint64_t mask)
 {
@@ -42,16 +45,9 @@ __attribute__((constructor)) static void find_kernels(void)
 
     for (size_t kind = 0; kind < unicode_kinds; kind++)
         split_wide_of[kind] = (uint8_t)wide_of(unicode_kind_mask[kind]);
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512bw"))
-        add_kernel(&at, "avx512", split_classify_avx512);
-    if (__builtin_cpu_supports("avx2"))
-        add_kernel(&at, "avx2", split_classify_avx2);
-#elif defined(__aarch64__)
-    add_kernel(&at, "neon", split_classify_neon);
-#endif
-    add_kernel(&at, "scalar", NULL);
+    for (size_t i = 0; i < ARRAY_LEN(every); i++)
+        if (kernel_runs((enum kernel)i))
+            *at++ = every[i];
 }
 
 const struct split_kernel *split_kernels(void)
