@@ -90,6 +90,27 @@ size_t node_count(const struct node *node)
     return json_array_size(node->value);
 }
 
+/* As deep as a document may be. */
+bool node_steps(const struct node *node, const char *list, node_step_fn *take, void *user)
+{
+    struct node type = node_get(node, "type"), steps = node_get(node, list);
+    struct slice name;
+
+    if (!node_is_object(node) || !node_text(&type, &name))
+        return false;
+    if (!slice_eq(name, SLICE("Sequence")))
+        return take(node, name, user);
+    if (!node_is_array(&steps))
+        return false;
+    for (size_t i = 0; i < node_count(&steps); i++) {
+        struct node step = node_at(&steps, i);
+
+        if (!node_steps(&step, list, take, user))
+            return false;
+    }
+    return true;
+}
+
 bool node_need(const struct node *node)
 {
     return node->value ? true : node_fail(node, "is missing");

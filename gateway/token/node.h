@@ -53,6 +53,11 @@ struct node node_get(const struct node *node, const char *key);
 struct node node_at(const struct node *node, size_t index);
 size_t node_count(const struct node *node);
 
+/* One step of a kind, or a list of them under `list`, whose type is Sequence, which may hold such
+ * lists: `take` is called for each step with what its type is. False as soon as one fails. */
+typedef bool node_step_fn(const struct node *step, struct slice type, void *user);
+bool node_steps(const struct node *node, const char *list, node_step_fn *take, void *user) MUST_USE;
+
 /* Each complains when the value is anything else; node_need when there is none. */
 bool node_need(const struct node *node) MUST_USE;
 bool node_is_object(const struct node *node) MUST_USE;

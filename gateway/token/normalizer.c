@@ -17,8 +17,9 @@ static const struct normalizer_type *const types[] = {
 #undef NORMALIZER
 };
 
-static bool load_step(struct normalizer *normalizer, const struct node *node, struct slice type)
+static bool load_step(const struct node *node, struct slice type, void *user)
 {
+    struct normalizer *normalizer = user;
     struct normalizer_step *step = &normalizer->steps[normalizer->count];
 
     if (normalizer->count == STEPS_MAX)
@@ -32,37 +33,13 @@ static bool load_step(struct normalizer *normalizer, const struct node *node, st
     return node_fail(node, "has type %.*s, which is not supported", SLICE_ARGS(type));
 }
 
-static bool load(struct normalizer *normalizer, const struct node *node)
-{
-    struct node type, list;
-    struct slice name;
-
-    if (!node_is_object(node))
-        return false;
-    type = node_get(node, "type");
-    if (!node_text(&type, &name))
-        return false;
-    if (!slice_eq(name, SLICE("Sequence")))
-        return load_step(normalizer, node, name);
-    list = node_get(node, "normalizers");
-    if (!node_is_array(&list))
-        return false;
-    for (size_t i = 0; i < node_count(&list); i++) {
-        struct node element = node_at(&list, i);
-
-        if (!load(normalizer, &element))
-            return false;
-    }
-    return true;
-}
-
 bool normalizer_load(struct normalizer *normalizer, const struct node *node)
 {
     *normalizer = (struct normalizer){ 0 };
     normalizer->steps = xcalloc(STEPS_MAX, sizeof(*normalizer->steps));
     if (!node->value)
         return true;
-    if (!load(normalizer, node))
+    if (!node_steps(node, "normalizers", load_step, normalizer))
         return false;
     normalizer->letters = normalizer->count > 0 &&
                           normalizer->steps[normalizer->count - 1].type == &normalizer_byte_level;

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 
 #define PARTS_MAX 64 /* of a template; the longest known has five */
-#define NEST_MAX  8
 
 /* Stands for the text in a list of ids: no id is as large. */
 #define TEXT_ID UINT32_MAX
@@ -154,44 +153,15 @@ static bool apply_template(const struct node *node, struct parts *parts)
     return good;
 }
 
-static bool apply(const struct node *node, struct parts *parts, int depth);
-
-static bool apply_sequence(const struct node *node, struct parts *parts, int depth)
+static bool apply(const struct node *node, struct slice type, void *user)
 {
-    struct node list = node_get(node, "processors");
-
-    if (!node_is_array(&list))
-        return false;
-    for (size_t i = 0; i < node_count(&list); i++) {
-        struct node element = node_at(&list, i);
-
-        if (!apply(&element, parts, depth + 1))
-            return false;
-    }
-    return true;
-}
-
-static bool apply(const struct node *node, struct parts *parts, int depth)
-{
-    struct node type;
-    struct slice name;
-
-    if (!node_is_object(node))
-        return false;
-    type = node_get(node, "type");
-    if (!node_text(&type, &name))
-        return false;
-    if (depth > NEST_MAX)
-        return node_fail(node, "is nested too deeply");
-    if (slice_eq(name, SLICE("ByteLevel"))) /* says where tokens lie, which nobody asks here */
+    if (slice_eq(type, SLICE("ByteLevel"))) /* says where tokens lie, which nobody asks here */
         return true;
-    if (slice_eq(name, SLICE("BertProcessing")) || slice_eq(name, SLICE("RobertaProcessing")))
-        return apply_bert(node, parts);
-    if (slice_eq(name, SLICE("TemplateProcessing")))
-        return apply_template(node, parts);
-    if (slice_eq(name, SLICE("Sequence")))
-        return apply_sequence(node, parts, depth);
-    return node_fail(&type, "is %.*s, which is not supported", SLICE_ARGS(name));
+    if (slice_eq(type, SLICE("BertProcessing")) || slice_eq(type, SLICE("RobertaProcessing")))
+        return apply_bert(node, user);
+    if (slice_eq(type, SLICE("TemplateProcessing")))
+        return apply_template(node, user);
+    return node_fail(node, "has type %.*s, which is not supported", SLICE_ARGS(type));
 }
 
 /* Cuts what was made at the text. */
@@ -221,7 +191,8 @@ bool postprocessor_load(struct postprocessor *postprocessor, const struct node *
     if (!node->value)
         return true;
     ids_add(parts_add(&parts), TEXT_ID);
-    good = apply(node, &parts, 0) && split_at_text(postprocessor, node, &parts);
+    good =
+        node_steps(node, "processors", apply, &parts) && split_at_text(postprocessor, node, &parts);
     parts_release(&parts);
     return good;
 }

@@ -10,8 +10,9 @@
 
 #define STEPS_MAX 64 /* the longest known has four */
 
-static bool load_step(struct pretokenizer *pretokenizer, const struct node *node, struct slice type)
+static bool load_step(const struct node *node, struct slice type, void *user)
 {
+    struct pretokenizer *pretokenizer = user;
     struct pretokenizer_step *step = &pretokenizer->steps[pretokenizer->count];
 
     if (pretokenizer->count + 2 > STEPS_MAX)
@@ -31,35 +32,11 @@ static bool load_step(struct pretokenizer *pretokenizer, const struct node *node
     return node_fail(node, "has type %.*s, which is not supported", SLICE_ARGS(type));
 }
 
-static bool load(struct pretokenizer *pretokenizer, const struct node *node)
-{
-    struct node type, list;
-    struct slice name;
-
-    if (!node_is_object(node))
-        return false;
-    type = node_get(node, "type");
-    if (!node_text(&type, &name))
-        return false;
-    if (!slice_eq(name, SLICE("Sequence")))
-        return load_step(pretokenizer, node, name);
-    list = node_get(node, "pretokenizers");
-    if (!node_is_array(&list))
-        return false;
-    for (size_t i = 0; i < node_count(&list); i++) {
-        struct node element = node_at(&list, i);
-
-        if (!load(pretokenizer, &element))
-            return false;
-    }
-    return true;
-}
-
 bool pretokenizer_load(struct pretokenizer *pretokenizer, const struct node *node)
 {
     *pretokenizer = (struct pretokenizer){ 0 };
     pretokenizer->steps = xcalloc(STEPS_MAX + 1, sizeof(*pretokenizer->steps));
-    return !node->value || load(pretokenizer, node);
+    return !node->value || node_steps(node, "pretokenizers", load_step, pretokenizer);
 }
 
 void pretokenizer_release(struct pretokenizer *pretokenizer)

@@ -139,7 +139,7 @@ static const struct {
     { REGEX("a)"), ") without (" },
     { REGEX("\\\\G"), "an escape that is not supported" },
     { REGEX("(?<=a*)b"), "pre_tokenizer.pattern.Regex: is not supported" },
-    { PROCESSOR("{\"type\":\"Other\"}"), "post_processor.type: is Other" },
+    { PROCESSOR("{\"type\":\"Other\"}"), "post_processor: has type Other" },
     { PROCESSOR("{\"type\":\"BertProcessing\",\"sep\":[\"x\"],\"cls\":[\"y\",1]}"),
       "post_processor.sep: must be a token and its id" },
     { PROCESSOR("{\"type\":\"TemplateProcessing\",\"single\":[],\"special_tokens\":{}}"),
