@@ -91,6 +91,86 @@ static bool within_limits(struct document *document, const char *bytes, size_t l
     return values <= DOCUMENT_VALUES_MAX ? true : fail(document, "has too many values");
 }
 
+/* An object or a list that is open where one looks, and what of it was met last. */
+struct level {
+    bool list;
+    size_t index;
+    struct slice key; /* as written */
+};
+
+/* The string that begins at `at`, without its quotes. */
+static struct slice string_at(const char *bytes, size_t at, size_t end)
+{
+    size_t stop = ++at;
+
+    while (stop < end && bytes[stop] != '"')
+        stop += bytes[stop] == '\\' ? 2 : 1;
+    return slice_of(bytes + at, (stop < end ? stop : end) - at);
+}
+
+/* What is open before byte `end` of a text within limits; how many there are. */
+static size_t open_levels(const char *bytes, size_t end, struct level *levels)
+{
+    struct slice string = { NULL, 0 };
+    size_t depth = 0;
+
+    for (size_t i = 0; i < end; i++) {
+        char c = bytes[i];
+
+        if (c == '"') {
+            string = string_at(bytes, i, end);
+            i += string.len + 1;
+        } else if (c == '[' || c == '{') {
+            levels[depth++] = (struct level){ .list = c == '[' };
+        } else if (depth == 0) {
+            continue;
+        } else if (c == ']' || c == '}') {
+            depth--;
+        } else if (c == ',') {
+            levels[depth - 1].index++;
+        } else if (c == ':') {
+            levels[depth - 1].key = string;
+        }
+    }
+    return depth;
+}
+
+/* Complains of the innermost value that is open before byte `end`. */
+static bool fail_inside(struct document *document, const char *bytes, size_t end, const char *what)
+{
+    struct level levels[DOCUMENT_DEPTH_MAX + 1];
+    struct node nodes[DOCUMENT_DEPTH_MAX + 1];
+    char *keys[DOCUMENT_DEPTH_MAX + 1] = { NULL };
+    size_t depth = open_levels(bytes, end, levels);
+
+    nodes[0] = (struct node){ .document = document };
+    for (size_t i = 1; i < depth; i++) {
+        const struct level *around = &levels[i - 1];
+
+        keys[i] = around->list ? NULL : slice_dup(around->key);
+        nodes[i] = (struct node){
+            .document = document, .up = &nodes[i - 1], .key = keys[i], .index = around->index
+        };
+    }
+    node_fail(&nodes[depth > 0 ? depth - 1 : 0], "%s", what);
+    for (size_t i = 1; i < depth; i++)
+        free(keys[i]);
+    return false;
+}
+
+/* What is JSON but more than jansson takes has a path; what is none has a line. */
+static bool refuse(struct document *document, const char *bytes, const json_error_t *error)
+{
+    struct node root = { .document = document };
+
+    if (json_error_code(error) == json_error_null_byte_in_key)
+        return fail_inside(document, bytes, (size_t)error->position,
+                           "has a key with U+0000, which is not supported");
+    if (json_error_code(error) == json_error_duplicate_key)
+        return fail_inside(document, bytes, (size_t)error->position, "has a key twice");
+    return node_fail(&root, "line %d, column %d: %s", error->line, error->column, error->text);
+}
+
 /* Whole numbers beyond 64 bits are JSON (model_max_length is 10^30 in many files): then all numbers
  * are read as real ones, and a token id that is one is refused where it is used. */
 static bool parse(struct document *document, const char *bytes, size_t len)
@@ -103,7 +183,7 @@ static bool parse(struct document *document, const char *bytes, size_t len)
     if (!document->root && json_error_code(&error) == json_error_numeric_overflow)
         document->root = json_loadb(bytes, len, flags | JSON_DECODE_INT_AS_REAL, &error);
     if (!document->root)
-        return node_fail(&root, "line %d, column %d: %s", error.line, error.column, error.text);
+        return refuse(document, bytes, &error);
     root.value = document->root;
     return node_is_object(&root);
 }
