@@ -215,7 +215,20 @@ static void ids_are_found_by_content(void **state)
     "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"trim_offsets\":true,\"use_regex\":"      \
     "false}"
 
-/* Without a limit these have ten to the tenth times the text, or a thousand times. */
+#define REPLACES(pattern, content)                                                                 \
+    WITH_STEPS("normalizer", "normalizers",                                                        \
+               "{\"type\":\"Replace\",\"pattern\":{" pattern "},\"content\":\"" content "\"}")
+#define PUTS_BEFORE(content)                                                                       \
+    WITH_STEPS("normalizer", "normalizers", "{\"type\":\"Prepend\",\"prepend\":\"" content "\"}")
+#define FIVE(x)   x "," x "," x "," x "," x
+#define SIXTEEN   "aaaaaaaaaaaaaaaa"
+#define B64       SIXTEEN SIXTEEN SIXTEEN SIXTEEN
+#define B256      B64 B64 B64 B64
+#define FIFTEEN   "aaaaaaaaaaaaaaa"
+#define E_ACUTE_5 "\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9"
+
+/* Without a limit these have ten to the tenth times the text, or a thousand times; or they have 16
+ * times the text and 256 bytes, and one byte more. */
 static void a_text_that_grows_without_bounds_says_so(void **state)
 {
     static const struct {
@@ -235,6 +248,30 @@ static void a_text_that_grows_without_bounds_says_so(void **state)
         { WITH_STEPS("pre_tokenizer", "pretokenizers",
                      TEN(LETTERS_OF_PIECES) "," TEN(LETTERS_OF_PIECES)),
           "\xc3\xa9", false },
+        { PUTS_BEFORE(B256 FIFTEEN), "a", true }, /* 272 */
+        { PUTS_BEFORE(B256 FIFTEEN "a"), "a", false },
+        { PUTS_BEFORE(B256 FIFTEEN FIFTEEN), "ab", true }, /* 288 */
+        { PUTS_BEFORE(B256 FIFTEEN FIFTEEN "a"), "ab", false },
+        { REPLACES("\"String\":\"a\"", B256 SIXTEEN), "a", true },
+        { REPLACES("\"String\":\"a\"", B256 SIXTEEN "a"), "a", false },
+        { REPLACES("\"String\":\"ab\"", B256 SIXTEEN SIXTEEN), "ab", true },
+        { REPLACES("\"String\":\"ab\"", B256 SIXTEEN SIXTEEN "a"), "ab", false },
+        { REPLACES("\"Regex\":\"[a]\"", B256 SIXTEEN), "a", true },
+        { REPLACES("\"Regex\":\"[a]\"", B256 SIXTEEN "a"), "a", false },
+        { REPLACES("\"String\":\"a\"", B256 SIXTEEN "a"), "", true }, /* nothing of nothing */
+        /* Letters of letters: 16 bytes become 32 times as many; 17 and one that stays too many. */
+        { WITH_STEPS("normalizer", "normalizers", FIVE(LETTERS)),
+          E_ACUTE_5 "\xc3\xa9\xc3\xa9\xc3\xa9", true },
+        { WITH_STEPS("normalizer", "normalizers", FIVE(LETTERS)),
+          E_ACUTE_5 "\xc3\xa9\xc3\xa9\xe2\x82\xac"
+                    "a",
+          false },
+        { WITH_STEPS("pre_tokenizer", "pretokenizers", FIVE(LETTERS_OF_PIECES)),
+          E_ACUTE_5 "\xc3\xa9\xc3\xa9\xc3\xa9", true },
+        { WITH_STEPS("pre_tokenizer", "pretokenizers", FIVE(LETTERS_OF_PIECES)),
+          E_ACUTE_5 "\xc3\xa9\xc3\xa9\xe2\x82\xac"
+                    "a",
+          false },
     };
 
     (void)state;
