@@ -22,6 +22,7 @@ struct encoder *encoder_new(struct tokenizer *tokenizer, size_t cache_bytes)
 
     encoder->tokenizer = tokenizer_ref(tokenizer);
     scratch_init(&encoder->scratch);
+    encoder->scratch.deadline = &encoder->deadline;
     model_room_init(&encoder->room, &tokenizer->model, cache_bytes);
     if (encoder->room.cache)
         bpe_cache_watch(encoder->room.cache, &encoder->deadline);
@@ -116,6 +117,7 @@ static void encode_from(struct encoder *encoder, struct slice text, size_t from,
     CHECK(text.len < UINT32_MAX); /* places in a text have 32 bits further down */
     encoder->cut_count = 0;
     deadline_begin(&encoder->deadline);
+    scratch_begin(&encoder->scratch, text.len);
     added_begin(&walk, added, &added->raw, text, from);
     while (added_next(&walk, &match)) {
         if (at < match.start)

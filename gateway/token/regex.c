@@ -9,8 +9,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Steps of one search: a long run of white space takes a few a byte, what explodes takes all. */
-#define MATCH_LIMIT    50000000u
+/*
+ * PCRE2 counts the steps of a match anew at each place where one may begin, and does not tell them.
+ * So it is asked for few places at a time and with few steps. Where they do not do, it gets twice
+ * as many, which are taken from what the whole text has: a long run of white space takes a few a
+ * byte, once; what takes as many at each of its bytes comes to an end.
+ */
+#define PLACES       64
+#define STEPS_FIRST  4096u
+#define STEPS_TEXT   50000000u
+#define STEPS_A_BYTE 64
+/* Machine code runs through a class without counting: over so many bytes for a step. */
+#define BYTES_A_STEP   16
 #define DEPTH_LIMIT    1000000u
 #define HEAP_LIMIT_KIB (64u << 10)
 /* Of machine code; what needs more is given up like any other limit. */
@@ -22,6 +32,8 @@ struct regex {
 };
 
 struct regex_room {
+    struct deadline *deadline; /* NULL: none */
+    uint64_t steps;            /* left to places that take many */
     pcre2_match_data *data;
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
@@ -36,10 +48,10 @@ static struct regex *compile(struct slice pattern, char *error, size_t size)
 
     CHECK(context);
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
-    regex->code =
-        pcre2_compile((PCRE2_SPTR)pattern.at, pattern.len,
-                      PCRE2_UTF | PCRE2_MULTILINE | PCRE2_NO_UTF_CHECK | PCRE2_NEVER_BACKSLASH_C,
-                      &number, &at, context);
+    regex->code = pcre2_compile((PCRE2_SPTR)pattern.at, pattern.len,
+                                PCRE2_UTF | PCRE2_MULTILINE | PCRE2_NO_UTF_CHECK |
+                                    PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT,
+                                &number, &at, context);
     pcre2_compile_context_free(context);
     if (!regex->code) {
         if (pcre2_get_error_message(number, (PCRE2_UCHAR *)error, size) < 0)
@@ -74,15 +86,21 @@ void regex_free(struct regex *regex)
     free(regex);
 }
 
-struct regex_room *regex_room_new(void)
+void regex_room_allow(struct regex_room *room, size_t text_bytes)
+{
+    room->steps = STEPS_TEXT + STEPS_A_BYTE * (uint64_t)text_bytes;
+}
+
+struct regex_room *regex_room_new(struct deadline *deadline)
 {
     struct regex_room *room = xcalloc(1, sizeof(*room));
 
+    room->deadline = deadline;
+    regex_room_allow(room, 0);
     room->data = pcre2_match_data_create(1, NULL);
     room->context = pcre2_match_context_create(NULL);
     room->stack = pcre2_jit_stack_create(JIT_STACK_FIRST, JIT_STACK_MOST, NULL);
     CHECK(room->data && room->context);
-    pcre2_set_match_limit(room->context, MATCH_LIMIT);
     pcre2_set_depth_limit(room->context, DEPTH_LIMIT);
     pcre2_set_heap_limit(room->context, HEAP_LIMIT_KIB);
     if (room->stack)
@@ -107,21 +125,63 @@ void regex_begin(struct regex_walk *walk, const struct regex *regex, struct rege
     *walk = (struct regex_walk){ .regex = regex, .room = room, .text = text, .last_end = SIZE_MAX };
 }
 
+/* Whether so many steps may be taken at a place. */
+static bool allow(struct regex_walk *walk, uint64_t steps)
+{
+    struct regex_room *room = walk->room;
+
+    if (room->deadline &&
+        !deadline_allows(room->deadline, steps + (walk->text.len - walk->at) / BYTES_A_STEP))
+        return false;
+    if (steps > STEPS_FIRST) {
+        walk->gave_up = steps > room->steps || steps > UINT32_MAX;
+        room->steps -= walk->gave_up ? 0 : steps;
+    }
+    return !walk->gave_up;
+}
+
+/* A match that begins at `at` or one of the next places; PCRE2's answer. */
+static int match(struct regex_walk *walk, size_t last)
+{
+    struct regex_room *room = walk->room;
+    int got = PCRE2_ERROR_MATCHLIMIT;
+
+    pcre2_set_offset_limit(room->context, last);
+    for (uint64_t steps = STEPS_FIRST; got == PCRE2_ERROR_MATCHLIMIT && allow(walk, steps);
+         steps *= 2) {
+        pcre2_set_match_limit(room->context, (uint32_t)steps);
+        got = pcre2_match(walk->regex->code, (PCRE2_SPTR)walk->text.at, walk->text.len, walk->at,
+                          PCRE2_NO_UTF_CHECK, room->data, room->context);
+    }
+    walk->gave_up |= got < 0 && got != PCRE2_ERROR_NOMATCH && got != PCRE2_ERROR_MATCHLIMIT;
+    return got;
+}
+
+/* The place behind so many bytes that a code point begins at; behind the text: there is none. */
+static size_t place_behind(const struct regex_walk *walk, size_t bytes)
+{
+    size_t at = walk->at + bytes;
+
+    while (at < walk->text.len && ((uint8_t)walk->text.at[at] & 0xc0) == 0x80)
+        at++;
+    return at;
+}
+
 bool regex_next(struct regex_walk *walk, size_t *ret_start, size_t *ret_end)
 {
     while (walk->at <= walk->text.len) {
         const PCRE2_SIZE *found = pcre2_get_ovector_pointer(walk->room->data);
-        int got = pcre2_match(walk->regex->code, (PCRE2_SPTR)walk->text.at, walk->text.len,
-                              walk->at, PCRE2_NO_UTF_CHECK, walk->room->data, walk->room->context);
-        uint32_t bytes = 1;
+        size_t behind = place_behind(walk, PLACES);
+        int got = match(walk, behind - 1);
 
-        walk->gave_up = got < 0 && got != PCRE2_ERROR_NOMATCH;
+        if (got == PCRE2_ERROR_NOMATCH) {
+            walk->at = behind;
+            continue;
+        }
         if (got < 0)
             return false;
         if (found[0] == found[1] && walk->last_end == found[1]) {
-            if (walk->at < walk->text.len)
-                unicode_read(walk->text.at + walk->at, &bytes);
-            walk->at += bytes;
+            walk->at = place_behind(walk, 1);
             continue;
         }
         walk->at = walk->last_end = found[1];

@@ -9,6 +9,7 @@
 #ifndef SLUICE_TOKEN_REGEX_H
 #define SLUICE_TOKEN_REGEX_H
 
+#include "gateway/token/deadline.h"
 #include "gateway/token/text.h"
 
 struct regex;
@@ -18,8 +19,12 @@ struct regex_room;
 struct regex *regex_new(struct slice pattern, char *error, size_t size) MUST_USE;
 void regex_free(struct regex *regex);
 
-struct regex_room *regex_room_new(void);
+/* `deadline`: kept; asked on the way, so that a walk ends soon after it. NULL: none. */
+struct regex_room *regex_room_new(struct deadline *deadline);
 void regex_room_free(struct regex_room *room);
+/* A new text of so many bytes, which may be searched in parts and more than once: what may be spent
+ * on it. (A room begins with what an empty text has.) */
+void regex_room_allow(struct regex_room *room, size_t text_bytes);
 
 /* A walk over the matches in a text, in order. */
 struct regex_walk {
@@ -33,7 +38,8 @@ struct regex_walk {
 
 void regex_begin(struct regex_walk *walk, const struct regex *regex, struct regex_room *room,
                  struct slice text);
-/* The next match; empty ones too, but not directly behind another match. False: no more. */
+/* The next match; empty ones too, but not directly behind another match. False: no more, or a limit
+ * was met, or the deadline. */
 bool regex_next(struct regex_walk *walk, size_t *ret_start, size_t *ret_end) MUST_USE;
 
 /* Appends PCRE2's form of an Oniguruma pattern. False, and `error` says why. */

@@ -47,8 +47,14 @@ void scratch_release(struct scratch *scratch)
 struct regex_room *scratch_regex(struct scratch *scratch)
 {
     if (!scratch->regex)
-        scratch->regex = regex_room_new();
+        scratch->regex = regex_room_new(scratch->deadline);
     return scratch->regex;
+}
+
+void scratch_begin(struct scratch *scratch, size_t text_bytes)
+{
+    if (scratch->regex)
+        regex_room_allow(scratch->regex, text_bytes);
 }
 
 #define GROWTH       16

@@ -28,14 +28,17 @@ struct scratch {
     struct text span_texts[2];   /* what pre-tokenizers wrote, in turn */
     struct spans spans[2];       /* what they read and what they make */
     struct normal normal;
-    struct regex_room *regex; /* NULL: no regular expression has been run yet */
-    size_t most_bytes;        /* that the steps may make of the text at hand */
-    bool outgrown;            /* they would have made more: what they gave is not to be used */
-    bool front_lost;          /* a normalizer dropped the beginning of the text at hand */
-    bool gave_up;             /* a regular expression or a growing text met its limit */
+    struct regex_room *regex;  /* NULL: no regular expression has been run yet */
+    struct deadline *deadline; /* of the encoder; NULL: there is none */
+    size_t most_bytes;         /* that the steps may make of the text at hand */
+    bool outgrown;             /* they would have made more: what they gave is not to be used */
+    bool front_lost;           /* a normalizer dropped the beginning of the text at hand */
+    bool gave_up;              /* a regular expression or a growing text met its limit */
 };
 
 void scratch_init(struct scratch *scratch);
+/* A new text of so many bytes, whatever parts of it are worked on. */
+void scratch_begin(struct scratch *scratch, size_t text_bytes);
 void scratch_release(struct scratch *scratch);
 /*
  * Steps that put texts in can be chained so that a text grows a thousandfold with each. What a

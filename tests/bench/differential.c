@@ -51,7 +51,7 @@ static bool add_pattern(struct patterns *patterns, const struct split_type *spli
 
 static bool patterns_init(struct patterns *patterns, const struct split_type *split)
 {
-    *patterns = (struct patterns){ .room = regex_room_new() };
+    *patterns = (struct patterns){ .room = regex_room_new(NULL) };
     if (split->pattern)
         return add_pattern(patterns, split);
     for (size_t i = 0; split->links[i]; i++)
@@ -88,6 +88,7 @@ static void cut_by_patterns(const struct patterns *patterns, size_t first, struc
     struct regex_walk walk;
     size_t start, end, at = 0;
 
+    regex_room_allow(patterns->room, part.len);
     regex_begin(&walk, patterns->regex[first], patterns->room, part);
     while (regex_next(&walk, &start, &end)) {
         cut_further(patterns, first + 1, text, from + (uint32_t)at, from + (uint32_t)start, found);
