@@ -23,6 +23,7 @@ struct encoder *encoder_new(struct tokenizer *tokenizer, size_t cache_bytes)
     encoder->tokenizer = tokenizer_ref(tokenizer);
     scratch_init(&encoder->scratch);
     encoder->scratch.deadline = &encoder->deadline;
+    encoder->scratch.follows_front = tokenizer->pretokenizer.first_is_late;
     model_room_init(&encoder->room, &tokenizer->model, cache_bytes);
     if (encoder->room.cache)
         bpe_cache_watch(encoder->room.cache, &encoder->deadline);
@@ -40,8 +41,8 @@ void encoder_free(struct encoder *encoder)
     free(encoder);
 }
 
-/* Normalized text without added tokens. `first`: the whole text begins here. */
-static void encode_normalized(struct encoder *encoder, struct slice text, bool first,
+/* Normalized text without added tokens. `front`: see pretokenizer_apply. */
+static void encode_normalized(struct encoder *encoder, struct slice text, size_t front,
                               struct ids *ids)
 {
     const struct model *model = &encoder->tokenizer->model;
@@ -53,7 +54,7 @@ static void encode_normalized(struct encoder *encoder, struct slice text, bool f
         bpe_encode(model->bpe, encoder->room.cache, text, ids);
         return;
     }
-    spans = pretokenizer_apply(&encoder->tokenizer->pretokenizer, &encoder->scratch, text, first);
+    spans = pretokenizer_apply(&encoder->tokenizer->pretokenizer, &encoder->scratch, text, front);
     for (size_t i = 0; i < spans->count; i++) {
         struct slice piece =
             slice_of(spans->text.at + spans->list[i].at, spans->list[i].end - spans->list[i].at);
@@ -71,20 +72,20 @@ static void encode_raw(struct encoder *encoder, struct slice text, bool first, s
     const struct tokenizer *tokenizer = encoder->tokenizer;
     struct added_walk walk;
     struct added_match match;
-    size_t at = 0;
+    size_t at = 0, front;
 
     text = normalizer_apply(&tokenizer->normalizer, &encoder->scratch, text);
-    first = first && !encoder->scratch.front_lost;
+    front = first ? encoder->scratch.front : 0;
     added_begin(&walk, &tokenizer->added, &tokenizer->added.normalized, text, 0);
     while (added_next(&walk, &match)) {
         if (at < match.start)
-            encode_normalized(encoder, slice_of(text.at + at, match.start - at), first && at == 0,
-                              ids);
+            encode_normalized(encoder, slice_of(text.at + at, match.start - at),
+                              at == 0 ? front : 0, ids);
         ids_add(ids, match.token->id);
         at = match.end;
     }
     if (at < text.len)
-        encode_normalized(encoder, slice_of(text.at + at, text.len - at), first && at == 0, ids);
+        encode_normalized(encoder, slice_of(text.at + at, text.len - at), at == 0 ? front : 0, ids);
 }
 
 static void add_cut(struct encoder *encoder, size_t at, size_t count)
@@ -131,8 +132,8 @@ static void encode_from(struct encoder *encoder, struct slice text, size_t from,
         encode_raw(encoder, slice_of(text.at + at, text.len - at), at == 0, ids);
     encoder->exact = !encoder->scratch.gave_up && !encoder->deadline.passed;
     if (encoder->scratch.gave_up)
-        log_warn(NULL, "tokenizer: a regular expression took too many steps, or a text grew too "
-                       "much; its ids may be wrong");
+        log_warn(NULL, "tokenizer: a regular expression took too many steps, a text grew too much, "
+                       "or its beginning was lost sight of; its ids may be wrong");
     encoder->scratch.gave_up = false;
     if (encoder->tokenizer->model.unk_id == MODEL_UNENCODABLE)
         take_unencodable(encoder, ids, begun);

@@ -57,12 +57,40 @@ void normalizer_release(struct normalizer *normalizer)
     *normalizer = (struct normalizer){ 0 };
 }
 
+static size_t front_of(struct slice text)
+{
+    uint32_t bytes = 0;
+
+    if (text.len > 0)
+        unicode_read(text.at, &bytes);
+    return bytes;
+}
+
+/* Of the first code point a step makes what the text now begins with. Where it looked at what
+ * follows, too, so that this is not so, the ids are not sure. */
+static void follow_front(const struct normalizer_step *step, struct scratch *scratch,
+                         struct slice before, struct slice after)
+{
+    struct slice front = slice_head(before, scratch->front);
+    bool lost = scratch->front_lost;
+
+    if (lost)
+        return;
+    text_clear(&scratch->front_text);
+    if (!step->type->run(step, scratch, front, &scratch->front_text))
+        front = text_slice(&scratch->front_text);
+    scratch->gave_up |= !slice_starts(after, front);
+    scratch->front = front.len;
+    scratch->front_lost = lost;
+}
+
 struct slice normalizer_apply(const struct normalizer *normalizer, struct scratch *scratch,
                               struct slice text)
 {
     size_t turn = 0;
 
     scratch_allow(scratch, text.len);
+    scratch->front = front_of(text);
     scratch->front_lost = false;
     for (size_t i = 0; i < normalizer->count; i++) {
         const struct normalizer_step *step = &normalizer->steps[i];
@@ -73,8 +101,12 @@ struct slice normalizer_apply(const struct normalizer *normalizer, struct scratc
             continue;
         if (scratch_outgrows(scratch, out->len))
             return slice_of(NULL, 0);
+        if (scratch->follows_front)
+            follow_front(step, scratch, text, text_slice(out));
         text = text_slice(out);
         turn = !turn;
     }
+    if (scratch->front_lost)
+        scratch->front = 0;
     return text;
 }

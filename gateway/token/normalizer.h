@@ -41,8 +41,8 @@ struct normalizer {
 bool normalizer_load(struct normalizer *normalizer, const struct node *node) MUST_USE;
 void normalizer_release(struct normalizer *normalizer);
 
-/* Borrowed from `text` or from the scratch until the next call. Sets scratch->front_lost. Of
- * a text that grows too much it is empty, and scratch->outgrown is set. */
+/* Borrowed from `text` or from the scratch until the next call. Sets scratch->front, which is 0 if
+ * the front is lost. Of a text that grows too much it is empty, and scratch->outgrown is set. */
 struct slice normalizer_apply(const struct normalizer *normalizer, struct scratch *scratch,
                               struct slice text);
 

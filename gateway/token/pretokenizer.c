@@ -36,7 +36,11 @@ bool pretokenizer_load(struct pretokenizer *pretokenizer, const struct node *nod
 {
     *pretokenizer = (struct pretokenizer){ 0 };
     pretokenizer->steps = xcalloc(STEPS_MAX + 1, sizeof(*pretokenizer->steps));
-    return !node->value || node_steps(node, "pretokenizers", load_step, pretokenizer);
+    if (node->value && !node_steps(node, "pretokenizers", load_step, pretokenizer))
+        return false;
+    for (size_t i = 1; i < pretokenizer->count; i++)
+        pretokenizer->first_is_late |= pretokenizer->steps[i].prepends == PREPEND_FIRST;
+    return true;
 }
 
 void pretokenizer_release(struct pretokenizer *pretokenizer)
@@ -206,41 +210,52 @@ static void replace_spaces(struct slice text, uint32_t replacement, struct text 
     }
 }
 
-static void rewrite_piece(const struct pretokenizer_step *step, struct slice piece, bool first,
-                          struct text *out)
+/* `first`: the piece begins with what stands for the first code point of all. */
+static void prepend(const struct pretokenizer_step *step, struct slice piece, bool first,
+                    struct text *out)
 {
     char prefix[4];
     uint32_t prefix_len = unicode_write(prefix, step->replacement);
     bool prepends = step->prepends == PREPEND_ALWAYS || (step->prepends == PREPEND_FIRST && first);
 
-    if (step->letters) {
-        letters_write(piece, out);
-    } else if (step->unletters) {
-        CHECK(letters_read(piece, out)); /* pretokenizer_take_bytes has seen to it */
-    } else {
-        if (prepends && !slice_starts(piece, slice_of(prefix, prefix_len)) &&
-            !(step->replaces && piece.at[0] == ' '))
-            text_add(out, slice_of(prefix, prefix_len));
-        if (step->replaces)
-            replace_spaces(piece, step->replacement, out);
-        else
-            text_add(out, piece);
-    }
+    if (prepends && !slice_starts(piece, slice_of(prefix, prefix_len)) &&
+        !(step->replaces && piece.at[0] == ' '))
+        text_add(out, slice_of(prefix, prefix_len));
 }
 
-/* One stage of a step, from `in` to `out`: every piece is rewritten. */
-static void rewrite(const struct pretokenizer_step *step, const struct spans *in, bool first,
+static void rewrite_bytes(const struct pretokenizer_step *step, struct slice bytes,
+                          struct text *out)
+{
+    if (step->letters)
+        letters_write(bytes, out);
+    else if (step->unletters)
+        CHECK(letters_read(bytes, out)); /* pretokenizer_take_bytes has seen to it */
+    else if (step->replaces)
+        replace_spaces(bytes, step->replacement, out);
+    else
+        text_add(out, bytes);
+}
+
+/* One stage of a step, from `in` to `out`: every piece is rewritten. What is put before a piece
+ * belongs to its first code point, as in the reference. */
+static void rewrite(const struct pretokenizer_step *step, const struct spans *in,
                     struct text *written, struct spans *out)
 {
     spans_clear(out);
     text_clear(written);
+    out->front = 0;
     for (size_t i = 0; i < in->count; i++) {
-        struct span piece = in->list[i];
-        size_t at = written->len;
+        struct span at = in->list[i];
+        struct slice piece = slice_of(in->text.at + at.at, at.end - at.at);
+        size_t start = written->len, front = at.at < in->front ? in->front - at.at : 0;
 
-        rewrite_piece(step, slice_of(in->text.at + piece.at, piece.end - piece.at),
-                      first && piece.at == 0, written);
-        spans_add(out, at, written->len);
+        if (step->prepends != PREPEND_NEVER)
+            prepend(step, piece, front > 0, written);
+        rewrite_bytes(step, slice_head(piece, front), written);
+        if (front > 0)
+            out->front = written->len;
+        rewrite_bytes(step, slice_skip(piece, front), written);
+        spans_add(out, start, written->len);
     }
     out->text = text_slice(written);
 }
@@ -250,6 +265,7 @@ static void cut(const struct pretokenizer_step *step, struct scratch *scratch,
 {
     spans_clear(out);
     out->text = in->text;
+    out->front = in->front;
     for (size_t i = 0; i < in->count; i++)
         if (step->fixed_codes)
             cut_fixed(step->fixed_codes, in->text, in->list[i], out);
@@ -262,10 +278,10 @@ struct turns {
     size_t spans, text;
 };
 
-static void run_rewrite(const struct pretokenizer_step *step, struct scratch *scratch, bool first,
+static void run_rewrite(const struct pretokenizer_step *step, struct scratch *scratch,
                         struct turns *turns)
 {
-    rewrite(step, &scratch->spans[turns->spans], first, &scratch->span_texts[turns->text],
+    rewrite(step, &scratch->spans[turns->spans], &scratch->span_texts[turns->text],
             &scratch->spans[!turns->spans]);
     turns->spans = !turns->spans;
     turns->text = !turns->text;
@@ -273,32 +289,33 @@ static void run_rewrite(const struct pretokenizer_step *step, struct scratch *sc
         scratch->spans[turns->spans].count = 0;
 }
 
-static void run_step(const struct pretokenizer_step *step, struct scratch *scratch, bool first,
+static void run_step(const struct pretokenizer_step *step, struct scratch *scratch,
                      struct turns *turns)
 {
     struct pretokenizer_step prefix = *step, letters = { .letters = step->letters };
 
     prefix.letters = false;
     if (step->replaces || step->prepends != PREPEND_NEVER || step->unletters)
-        run_rewrite(&prefix, scratch, first, turns);
+        run_rewrite(&prefix, scratch, turns);
     if (step->cuts) {
         cut(step, scratch, &scratch->spans[turns->spans], &scratch->spans[!turns->spans]);
         turns->spans = !turns->spans;
     }
     if (step->letters)
-        run_rewrite(&letters, scratch, first, turns);
+        run_rewrite(&letters, scratch, turns);
 }
 
 const struct spans *pretokenizer_apply(const struct pretokenizer *pretokenizer,
-                                       struct scratch *scratch, struct slice text, bool first)
+                                       struct scratch *scratch, struct slice text, size_t front)
 {
     struct turns turns = { 0 };
 
     scratch_allow(scratch, text.len);
     spans_clear(&scratch->spans[0]);
     scratch->spans[0].text = text;
+    scratch->spans[0].front = front;
     spans_add(&scratch->spans[0], 0, text.len);
     for (size_t i = 0; i < pretokenizer->count && !scratch->outgrown; i++)
-        run_step(&pretokenizer->steps[i], scratch, first, &turns);
+        run_step(&pretokenizer->steps[i], scratch, &turns);
     return &scratch->spans[turns.spans];
 }

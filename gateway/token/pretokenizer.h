@@ -44,6 +44,7 @@ struct pretokenizer_type {
 struct pretokenizer {
     struct pretokenizer_step *steps;
     size_t count;
+    bool first_is_late; /* PREPEND_FIRST is asked of pieces that other steps have made */
 };
 
 /* `node` may be absent: no steps. */
@@ -60,9 +61,10 @@ bool pretokenizer_take_bytes(struct pretokenizer *pretokenizer, bool letters) MU
 const struct split_type *pretokenizer_split(const struct pretokenizer *pretokenizer,
                                             bool *ret_whole);
 
-/* The pieces of `text`; borrowed from the scratch until the next call. `first`: the text is where
- * the whole begins. */
+/* The pieces of `text`; borrowed from the scratch until the next call. `front`: how many bytes
+ * stand for the first code point of the whole, that is what PREPEND_FIRST asks for; 0: it is
+ * elsewhere. */
 const struct spans *pretokenizer_apply(const struct pretokenizer *pretokenizer,
-                                       struct scratch *scratch, struct slice text, bool first);
+                                       struct scratch *scratch, struct slice text, size_t front);
 
 #endif

@@ -39,6 +39,7 @@ void scratch_release(struct scratch *scratch)
         text_release(&scratch->span_texts[i]);
         free(scratch->spans[i].list);
     }
+    text_release(&scratch->front_text);
     normal_release(&scratch->normal);
     regex_room_free(scratch->regex);
     scratch_init(scratch);

@@ -15,6 +15,7 @@ struct span {
 /* Parts in order. They lie in one text, which they need not cover. */
 struct spans {
     struct slice text;
+    size_t front; /* bytes of `text` that stand for the first code point of all; 0: none does */
     struct span *list;
     size_t count, room;
 };
@@ -27,13 +28,16 @@ struct scratch {
     struct text normal_texts[2]; /* what normalizers wrote, in turn */
     struct text span_texts[2];   /* what pre-tokenizers wrote, in turn */
     struct spans spans[2];       /* what they read and what they make */
+    struct text front_text;      /* what a normalizer makes of the front alone */
     struct normal normal;
     struct regex_room *regex;  /* NULL: no regular expression has been run yet */
     struct deadline *deadline; /* of the encoder; NULL: there is none */
     size_t most_bytes;         /* that the steps may make of the text at hand */
     bool outgrown;             /* they would have made more: what they gave is not to be used */
-    bool front_lost;           /* a normalizer dropped the beginning of the text at hand */
-    bool gave_up;              /* a regular expression or a growing text met its limit */
+    bool follows_front; /* where the front ends is asked, too, not only whether it is there */
+    size_t front;       /* bytes of the normalized text that stand for the first code point */
+    bool front_lost;    /* a normalizer dropped the beginning of the text at hand */
+    bool gave_up;       /* a limit was met, or the front was lost sight of: ids are unsure */
 };
 
 void scratch_init(struct scratch *scratch);

@@ -121,6 +121,12 @@ def pre_tokenizer_rows():
     yield "Sequence-Whitespace-ByteLevel", sequence("pre_tokenizer", {"type": "WhitespaceSplit"}, {**level, "use_regex": True, "add_prefix_space": True})
     yield "Sequence-WhitespaceSplit-Metaspace", sequence("pre_tokenizer", {"type": "WhitespaceSplit"}, {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True})
     yield "Sequence-Metaspace-first", sequence("pre_tokenizer", {"type": "Digits", "individual_digits": False}, {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "first", "split": True})
+    late = {"type": "Metaspace", "replacement": "_", "prepend_scheme": "first", "split": True}
+    spaces = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True}
+    yield "Sequence-Whitespace-Metaspace-first", sequence("pre_tokenizer", {"type": "WhitespaceSplit"}, late)
+    yield "Sequence-Metaspace-Metaspace-first", sequence("pre_tokenizer", spaces, {"type": "Digits", "individual_digits": True}, split({"String": "\u2581"}), late)
+    yield "Sequence-removed-Metaspace-Metaspace-first", sequence("pre_tokenizer", split({"String": "a"}, "Removed"), spaces, split({"String": "\u2581"}), late)
+    yield "Sequence-removed-ByteLevel-Metaspace-first", sequence("pre_tokenizer", {"type": "WhitespaceSplit"}, {**level, "add_prefix_space": True}, split({"Regex": "."}), late)
     yield "Sequence-UnicodeScripts-ByteLevel", sequence("pre_tokenizer", {"type": "UnicodeScripts"}, level)
     yield "Sequence-empty", sequence("pre_tokenizer")
     yield "null", None
@@ -216,6 +222,8 @@ def variants(base):
                 row = sequence("pre_tokenizer", *([row] if row else []), {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False})
             if base_name in ("bytes", "chars") or name.startswith("Metaspace") or name == "null":
                 yield f"{base_name}-pre-{name}", changed(base_name, pre_tokenizer=row)
+    for name, row in normalizer_rows():
+        yield f"chars-late-{name}", changed("chars", normalizer=row, pre_tokenizer=dict(pre_tokenizer_rows())["Sequence-Whitespace-Metaspace-first"])
     for name, row in post_processor_rows(("<s>", 0), ("</s>", 1)):
         yield f"bytes-post-{name}", changed("bytes", post_processor=row)
     for base_name, name, changes in model_rows(base):

@@ -4,10 +4,13 @@
 #ifndef TESTS_UNIT_TOKENIZER_RIG_H
 #define TESTS_UNIT_TOKENIZER_RIG_H
 
+#include "gateway/token/node.h"
 #include "gateway/token/tokenizer.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
@@ -53,6 +56,37 @@ static inline void rig_encode(const char *json, const char *text, const int64_t 
     ids_release(&ids);
     encoder_free(encoder);
     tokenizer_unref(tokenizer);
+}
+
+/* A value as a part of a tokenizer.json, under the key "part". */
+struct rig_node {
+    struct document document;
+    struct buf errors;
+    struct node root, node;
+    char *text;
+};
+
+/* JSON is written with ' for ". */
+static inline void rig_open(struct rig_node *rig, const char *json)
+{
+    size_t size = strlen(json) + sizeof("{'part':}");
+
+    rig->text = xmalloc(size);
+    snprintf(rig->text, size, "{'part':%s}", json);
+    for (char *at = rig->text; *at; at++)
+        *at = *at == '\'' ? '"' : *at;
+    buf_init(&rig->errors, SIZE_MAX);
+    if (!document_parse(&rig->document, "test", slice_str(rig->text), &rig->errors))
+        fail_msg("%s: %.*s", json, SLICE_ARGS(buf_join(&rig->errors)));
+    rig->root = document_root(&rig->document);
+    rig->node = node_get(&rig->root, "part");
+}
+
+static inline void rig_close(struct rig_node *rig)
+{
+    document_close(&rig->document);
+    buf_release(&rig->errors);
+    free(rig->text);
 }
 
 #endif
