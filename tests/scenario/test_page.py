@@ -105,6 +105,30 @@ class Page(Scenario):
         self.shown(tab, "none in flight", TILE % ("inflight", "value"), lambda text: text == "0")
         self.assertEqual(tab.complaints, [])
 
+    def test_every_number_has_its_place_and_what_is_not_said_is_a_dash(self):
+        full = {"endpoint": "full", "ready": True, "weight": 1, "inflight": 12, "served": 50000, "failed": 3, "probe_failing": False,
+                "ejected_for_ms": 0, "prompt_tokens": 1000, "cached_tokens": 410, "predicted_cached_tokens": 430,
+                "own": {"queued_s": 0.25, "queued_tokens": 4000, "live_tokens": 9000, "prefills": 2, "decodes": 10},
+                "reported": {"age_ms": 20, "waiting": 1, "running": 11, "usage": 0.62, "capacity_tokens": 307328}, "pace": {"token_s": 0.0000628}}
+        bare = {"endpoint": "bare", "ready": True, "own": {}, "reported": {"usage": None, "capacity_tokens": None, "waiting": None}}
+        states = [{"endpoint": "back", "ready": True, "weight": 0.4}, {"endpoint": "out", "ready": False, "ejected_for_ms": 12000},
+                  {"endpoint": "down", "ready": False, "probe_failing": True}]
+        said = {"fleet": 7, "models": [], "pools": [{"pool": "p", "engine": "vllm", "route": "price", "waiting": 4, "panic": True,
+                                                    "endpoints": [full, bare, *states]}]}
+        tab = self.look_at(self.stand_in(said))
+        rows = [[re.sub(r"\s+", " ", cell) for cell in row] for row in tab.value(ROWS)]
+        self.assertEqual(rows[0][:8], ["full", "ready", "12", "250 ms", "11 run, 1 wait", "62 % of 307k", "41 % (43 %)", "63 \u00b5s"])
+        self.assertEqual(rows[1][:8], ["bare", "ready"] + ["\u2014"] * 6)
+        self.assertEqual([row[1] for row in rows[2:]], ["returning 40 %", "ejected 12.0 s", "check fails"])
+        self.assertEqual(tab.value("document.querySelector('.row .bar i').style.width"), "100%")
+        for tile, value, note in (("ready", "3 / 5", "2 in trouble"), ("held", "4", "waiting for room"),
+                                  ("rate", "0.0", "50.0k served, 3 failed"), ("hit", "41 %", "43 % predicted")):
+            shown = [re.sub(r"\s+", " ", self.shown(tab, tile, TILE % (tile, part), lambda text: "\u2014" not in text)) for part in ("value", "note")]
+            self.assertEqual((tile, *shown), (tile, value, note))
+        chips = tab.value("[...document.querySelectorAll('.pool .title .chip')].map(chip => chip.innerText)")
+        self.assertEqual(chips, ["vllm", "price", "3 of 5 ready", "4 held", "panic: health is ignored"])
+        self.assertEqual(tab.complaints, [])
+
     def test_names_are_text_and_never_markup(self):
         """The gateway's own rules let few names through; the page does not count on them."""
         said = {"fleet": 1, "models": [{"model": HOSTILE, "versions": [{"version": HOSTILE, "pool": HOSTILE, "weight": 1, "tokens": HOSTILE}]}],
