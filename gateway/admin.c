@@ -12,6 +12,7 @@
 #include "gateway/live_page.h"
 #include "gateway/proxy/exchanges.h"
 #include "routing/decide.h"
+#include "routing/holdings.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -162,6 +163,7 @@ static void collect(struct metric_writer *writer, void *user)
         collect_model(writer, &fleet->models[i]);
     for (size_t i = 0; i < fleet->pool_count; i++)
         collect_pool(writer, &fleet->pools[i], clock_now_us());
+    holdings_collect(writer, control_worker(admin->control)->holdings, fleet);
 }
 
 /* ---- pages ---- */

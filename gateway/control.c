@@ -27,6 +27,7 @@
 #include "gateway/upstream/pool.h"
 #include "routing/catalog.h"
 #include "routing/fleet_recipes.h"
+#include "routing/holdings.h"
 #include "routing/names.h"
 #include "routing/probe.h"
 #include "routing/scrape.h"
@@ -51,7 +52,8 @@
 #define DRAIN_LOOK_US    (10 * CLOCK_US_PER_MS)
 
 const struct directive_set *const all_directives[] = {
-    &process_set, &listeners_set, &admin_set, &models_set, &pools_set, &pipeline_set, NULL,
+    &process_set, &listeners_set, &admin_set,    &models_set,
+    &pools_set,   &pipeline_set,  &holdings_set, NULL,
 };
 
 struct control_thread { /* a worker and what it alone touches */
@@ -73,6 +75,7 @@ struct control {
     struct probes *probes;
     struct catalog *catalog;
     struct scraper *scraper;
+    struct holdings *holdings;
     struct admin *admin;
     struct conf_watch *conf_watch;
     struct watch *signals, *file;
@@ -316,6 +319,8 @@ static void control_publish(struct control *control, struct fleet *fleet)
     struct fleet *before = control->fleet;
 
     fleet_retire(before, fleet);
+    holdings_follow(control->holdings, fleet,
+                    process_prefix_seed(fleet->conf, control->prefix_seed));
     control->fleet = fleet;
     snapshot_publish(&control->fleet_slot, &fleet_ref(fleet)->snapshot);
     probes_follow(control->probes, fleet);
@@ -386,6 +391,8 @@ static void warn_of_restart(const struct control *control, const struct conf *co
     if (process_conf(control->conf)->workers != process_conf(coming)->workers)
         log_warn(NULL, "another number of workers needs a restart, there are %u still",
                  control->thread_count);
+    if (holdings_resize(control->conf, coming))
+        log_warn(NULL, "another size of the prefix index needs a restart, the old one stays");
     if (admin_moves(control->conf, coming))
         log_warn(NULL, "another admin address needs a restart, the old one stays");
 }
@@ -638,12 +645,14 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-static void boot_control(struct control *control)
+static void boot_control(struct control *control, const struct conf *conf)
 {
     struct worker *worker = worker_new(control->thread_count, metric_shard_new());
 
     control->worker = worker;
+    control->holdings = holdings_new(conf);
     worker->control = control;
+    worker->holdings = control->holdings;
     worker->upstream = upstream_new();
     control->names = names_new(worker, on_names_changed, control);
     control->probes = probes_new(worker);
@@ -664,6 +673,7 @@ static void boot_thread(struct control *control, unsigned index)
     struct worker *worker = worker_new(index, metric_shard_new());
 
     worker->upstream = upstream_new();
+    worker->holdings = control->holdings;
     worker->exchanges = exchanges_new(worker, control->prefix_seed);
     worker->access_log = access_log_new(worker->metrics, control->worker->mailbox, on_access_hurry);
     worker->fleet_view = fleet_view_new(&control->fleet_slot);
@@ -754,6 +764,7 @@ static void control_free(struct control *control, bool running)
     servers_free(control->servers, control->server_count);
     snapshot_slot_release(&control->fleet_slot);
     fleet_unref(control->fleet);
+    holdings_free(control->holdings);
     conf_unref(control->coming);
     conf_unref(control->conf);
     free_worker(control->worker);
@@ -775,7 +786,7 @@ static bool boot(struct control *control, struct conf *conf, struct buf *errors)
 {
     snapshot_slot_init(&control->fleet_slot);
     raise_descriptors();
-    boot_control(control);
+    boot_control(control, conf);
     boot_threads(control);
     await_names(control, conf);
     return !control->draining && control_take(control, conf, errors) &&

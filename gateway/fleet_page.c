@@ -5,6 +5,7 @@
 
 #include "gateway/base/clock.h"
 #include "routing/decide.h"
+#include "routing/holdings.h"
 
 #include <jansson.h>
 #include <stdatomic.h>
@@ -86,14 +87,15 @@ static json_t *endpoint_json(const struct pool *pool, const struct endpoint *end
     double weight = health_weight(endpoint, pool->conf->health, now_us);
     uint64_t until_us = GET(&state->ejected_until_us);
 
-    return json_pack(
-        "{s:s, s:b, s:f, s:I, s:I, s:I, s:b, s:I, s:o, s:o, s:o, s:o}", "endpoint", endpoint->name,
-        "ready", weight > 0, "weight", weight, "inflight", (json_int_t)GET(&state->inflight),
-        "served", (json_int_t)GET(&state->served), "failed", (json_int_t)GET(&state->failed),
-        "probe_failing", (int)GET(&state->probe_failing), "ejected_for_ms",
-        (json_int_t)(until_us > now_us ? (until_us - now_us) / CLOCK_US_PER_MS : 0), "own",
-        own_json(&state->signals), "pace", pace_json(pool, endpoint, now_us), "reported",
-        reported_json(&state->reported, now_us), "adapters", adapters_json(&state->adapters));
+    return json_pack("{s:s, s:b, s:f, s:I, s:I, s:I, s:b, s:I, s:o, s:o, s:o, s:o, s:o}",
+                     "endpoint", endpoint->name, "ready", weight > 0, "weight", weight, "inflight",
+                     (json_int_t)GET(&state->inflight), "served", (json_int_t)GET(&state->served),
+                     "failed", (json_int_t)GET(&state->failed), "probe_failing",
+                     (int)GET(&state->probe_failing), "ejected_for_ms",
+                     (json_int_t)(until_us > now_us ? (until_us - now_us) / CLOCK_US_PER_MS : 0),
+                     "own", own_json(&state->signals), "pace", pace_json(pool, endpoint, now_us),
+                     "reported", reported_json(&state->reported, now_us), "adapters",
+                     adapters_json(&state->adapters), "cache", holdings_json(endpoint));
 }
 
 /* ---- pools and models ---- */

@@ -3,6 +3,8 @@
  */
 #include "routing/endpoint.h"
 
+#include "routing/holdings.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -66,7 +68,10 @@ enum adapter_state endpoint_adapter(const struct endpoint *endpoint, uint64_t ke
 
 static void endpoint_state_free(struct snapshot *snapshot)
 {
-    free(CONTAINER_OF(snapshot, struct endpoint_state, snapshot));
+    struct endpoint_state *state = CONTAINER_OF(snapshot, struct endpoint_state, snapshot);
+
+    holding_free(state->holding);
+    free(state);
 }
 
 struct endpoint_state *endpoint_state_new(void)

@@ -14,6 +14,8 @@
 #include "routing/pace.h"
 #include "routing/reported.h"
 
+struct holding;
+
 struct endpoint_state {
     struct snapshot snapshot;
     uint64_t fleet_number;             /* the newest that has it; control thread */
@@ -29,6 +31,8 @@ struct endpoint_state {
     struct pace_learner pace;          /* how fast it is */
     struct reported reported;          /* what the engine says of its load */
     struct adapters adapters;          /* what it says of its LoRA adapters */
+    /* routing/holdings: what its cache holds; NULL until its first fleet is published. */
+    struct holding *_Atomic holding;
 };
 
 struct endpoint {

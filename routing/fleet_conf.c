@@ -3,6 +3,7 @@
  */
 #include "routing/decide.h"
 #include "routing/fleet.h"
+#include "routing/kv_url.h"
 
 static const struct directive timeouts_rows[] = {
     DIRECTIVE_DURATION(struct timeouts_conf, connect, "2s", 1, 600e3,
@@ -120,8 +121,19 @@ static const struct directive pool_rows[] = {
     DIRECTIVE_PATH(struct pool_conf, key_file,
                    "File with the key sent to the endpoints as Authorization: Bearer, in place of "
                    "the client's; on checks too."),
-    DIRECTIVE_TEXT(struct pool_conf, kv_events, NULL,
-                   "Where the endpoints publish KV-cache events: \"tcp://{host}:5557\"."),
+    DIRECTIVE_TEXT(
+        struct pool_conf, kv_events, NULL,
+        "Where each endpoint publishes its KV-cache events: \"tcp://{host}:5557\". {host} "
+        "and {port} are the endpoint's, {port+N} where engines share a host."),
+    DIRECTIVE_TEXT(struct pool_conf, kv_events_replay, NULL,
+                   "Where each endpoint sends events again: the engine's replay_endpoint, written "
+                   "as kv_events is. Left out: after a loss its cache is unknown until it has been "
+                   "stored anew."),
+    DIRECTIVE_TEXT(struct pool_conf, kv_events_topic, NULL,
+                   "What the topics of its events begin with: \"kv@\". Left out: all are heard."),
+    DIRECTIVE_NUMBER(struct pool_conf, kv_cache_tokens, "300000", 1, 1e12,
+                     "Tokens that an endpoint's cache has room for, where its metrics do not say "
+                     "so; the model of its cache stands on it where there are no events."),
     DIRECTIVE_SUB(struct pool_conf, tls, &pool_tls_set, "TLS towards the endpoints."),
     DIRECTIVE_IMPLIED(struct pool_conf, health, &health_set, "How endpoints are found healthy."),
     DIRECTIVE_IMPLIED(struct pool_conf, metrics, &metrics_set, "What endpoints say of their load."),
@@ -155,6 +167,18 @@ static const struct pool_conf *pool_conf_find(const struct conf_list *pools, con
     return NULL;
 }
 
+static void pool_check_publisher(struct conf_checker *checker, const char *pattern,
+                                 const void *place)
+{
+    char url[KV_URL_MAX];
+    const char *wrong = NULL;
+
+    if (pattern)
+        wrong = kv_url_expand(pattern, SLICE("host"), /* port= */ 8000, url);
+    if (wrong)
+        conf_complain(checker, place, "`%s` %s", pattern, wrong);
+}
+
 static void pool_check(struct conf_checker *checker, const void *section)
 {
     const struct pool_conf *pool = section;
@@ -171,6 +195,10 @@ static void pool_check(struct conf_checker *checker, const void *section)
     }
     if (pool->endpoints.count == 0)
         conf_complain(checker, &pool->endpoints, "a pool needs at least one endpoint");
+    pool_check_publisher(checker, pool->kv_events, &pool->kv_events);
+    pool_check_publisher(checker, pool->kv_events_replay, &pool->kv_events_replay);
+    if (pool->kv_events_replay && !pool->kv_events)
+        conf_complain(checker, &pool->kv_events_replay, "needs `kv_events`");
     if (pool->tls && !pool->tls->certificate != !pool->tls->key)
         conf_complain(checker, pool->tls, "certificate and key go together");
 }

@@ -16,7 +16,7 @@
 #include "gateway/base/slice.h"
 #include "routing/prefix_index.h"
 
-#define KV_BATCH_BYTES_MAX (16u << 20)
+#define KV_BATCH_BYTES_MAX (4u << 20) /* forty times what a step of 8,192 tokens stores */
 #define KV_TOKENS_MAX      (1u << 20) /* an event's, its hashes too: eight times the longest prompt */
 #define KV_EVENTS_MAX      65536      /* a batch's */
 #define KV_NAME_MAX        1024       /* bytes of an adapter's name or a salt */

@@ -3,6 +3,8 @@
  */
 #include "routing/kv_mirror.h"
 
+#include "routing/cache_scope.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,13 +35,13 @@ struct stored {
 };
 
 void kv_mirror_init(struct kv_mirror *mirror, struct prefix_index *index, uint32_t block,
-                    uint64_t prefix_seed, struct slice model)
+                    uint64_t prefix_seed, struct slice cache)
 {
     memset(mirror, 0, sizeof(*mirror));
     mirror->index = index;
     mirror->block = block;
     mirror->prefix_seed = prefix_seed;
-    mirror->model = model;
+    mirror->cache = cache;
     mirror->column = prefix_index_column_new(index);
     kv_pages_init(&mirror->pages);
     kv_pages_init(&mirror->shared);
@@ -438,12 +440,8 @@ static void store_page(struct kv_mirror *mirror, struct stored *stored)
 
 static struct tail tail_before(struct kv_mirror *mirror, const struct kv_event *event)
 {
-    const struct blocks_scope scope = {
-        .prefix_seed = mirror->prefix_seed,
-        .model = mirror->model,
-        .lora = event->lora,
-        .cache_salt = event->salt,
-    };
+    const struct blocks_scope scope =
+        cache_scope(mirror->prefix_seed, mirror->cache, event->lora, event->salt);
     const struct kv_page *parent;
 
     if (!event->has_parent)
@@ -492,7 +490,7 @@ static void remove_page(struct kv_mirror *mirror, uint64_t hash, const struct kv
     if (!page || page->copies[event->tier] == 0)
         return;
     mirror->stats.removed++;
-    if (--page->copies[event->tier] > 0)
+    if (page->copies[event->tier] == UINT8_MAX || --page->copies[event->tier] > 0)
         return;
     each_own_key(mirror, page, event->tier, disclaim);
     if (page->kind == KV_PAGE_PART)

@@ -40,7 +40,7 @@ struct kv_mirror {
     uint32_t column; /* the engine's now; another after a clear. NONE: all were taken */
     uint32_t block;  /* tokens of ours */
     uint64_t prefix_seed;
-    struct slice model; /* of the keys' scope; borrowed */
+    struct slice cache; /* of the keys' scope (cache_scope.h); borrowed */
     struct kv_pages pages;
     struct kv_pages shared; /* keys and tiers that several pages have: how many more, as `key` */
     uint32_t page_tokens;   /* of the last page stored; 0: none was */
@@ -54,9 +54,9 @@ struct kv_mirror {
     struct kv_mirror_stats stats;
 };
 
-/* Takes a column of the index. `model` is kept as it is: it must outlive the mirror. */
+/* Takes a column of the index. `cache` is kept as it is: it must outlive the mirror. */
 void kv_mirror_init(struct kv_mirror *mirror, struct prefix_index *index, uint32_t block,
-                    uint64_t prefix_seed, struct slice model);
+                    uint64_t prefix_seed, struct slice cache);
 /* Gives the column back. */
 void kv_mirror_release(struct kv_mirror *mirror);
 

@@ -62,7 +62,7 @@ struct kv_replay {
 
 /* As kv_mirror_init. */
 void kv_source_init(struct kv_source *source, struct prefix_index *index, uint32_t block,
-                    uint64_t prefix_seed, struct slice model, bool can_replay);
+                    uint64_t prefix_seed, struct slice cache, bool can_replay);
 void kv_source_release(struct kv_source *source);
 
 /* The connection to the publisher stands, for the first time or again. */

@@ -109,11 +109,17 @@ struct prefix_index *prefix_index_new(size_t limit_bytes)
     return index;
 }
 
+static size_t note_size(size_t count)
+{
+    return sizeof(struct prefix_note) + count * sizeof(uint64_t);
+}
+
 static void note_free(struct prefix_note *note)
 {
     timer_clear(&note->timer);
     list_remove(&note->link);
-    note->index->note_bytes -= sizeof(*note) + note->count * sizeof(*note->keys);
+    note->index->note_bytes -= note_size(note->count);
+    note->index->payer_bytes[note->payer] -= note_size(note->count);
     free(note);
 }
 
@@ -267,29 +273,54 @@ static void note_ends(struct timer *timer)
     note_free(note);
 }
 
-void prefix_index_speculate(struct prefix_index *index, uint64_t now_us, uint64_t until_us,
-                            uint32_t column, const uint64_t *keys, size_t count)
+/* A payer has as much as is left for all others, at most. */
+static bool note_fits(const struct prefix_index *index, const struct prefix_guess *guess)
 {
-    size_t bytes = sizeof(struct prefix_note) + count * sizeof(*keys);
-    struct prefix_note *note;
+    uint64_t taken = index->note_bytes + note_size(guess->count);
 
-    if (!is_in_use(index, column) || count == 0)
-        return;
-    if (index->note_bytes + bytes > NOTES_SHARE(index->limit_bytes)) {
-        stat_add(&index->shed, (int64_t)count);
-        return;
-    }
-    note = xmalloc(bytes);
-    *note = (struct prefix_note){ .index = index, .column = column, .count = count };
-    note->generation = (uint32_t)(now_us / GENERATION_US % PREFIX_GUESS_COUNT) + 1;
-    memcpy(note->keys, keys, count * sizeof(*keys));
+    return taken <= NOTES_SHARE(index->limit_bytes) &&
+           index->payer_bytes[guess->payer] + note_size(guess->count) <=
+               NOTES_SHARE(index->limit_bytes) - index->note_bytes;
+}
+
+static struct prefix_note *note_new(struct prefix_index *index, uint64_t now_us,
+                                    const struct prefix_guess *guess)
+{
+    struct prefix_note *note = xmalloc(note_size(guess->count));
+
+    *note = (struct prefix_note){
+        .index = index,
+        .column = guess->column,
+        .payer = guess->payer,
+        .generation = (uint32_t)(now_us / GENERATION_US % PREFIX_GUESS_COUNT) + 1,
+        .count = guess->count,
+    };
+    memcpy(note->keys, guess->keys, guess->count * sizeof(*guess->keys));
     timer_init(&note->timer, note_ends);
     timers_run(&index->timers, now_us);
-    timer_set(&index->timers, &note->timer, until_us);
+    timer_set(&index->timers, &note->timer, guess->until_us);
     list_push(&index->notes, &note->link);
-    index->note_bytes += bytes;
-    for (size_t i = 0; i < count; i++)
-        change(index, keys[i], column, PREFIX_STATE_GUESS, note->generation << PREFIX_GUESS_SHIFT);
+    index->note_bytes += note_size(guess->count);
+    index->payer_bytes[guess->payer] += note_size(guess->count);
+    return note;
+}
+
+void prefix_index_speculate(struct prefix_index *index, uint64_t now_us,
+                            const struct prefix_guess *guess)
+{
+    const struct prefix_note *note;
+
+    CHECK(guess->payer < PREFIX_PAYERS);
+    if (!is_in_use(index, guess->column) || guess->count == 0)
+        return;
+    if (!note_fits(index, guess)) {
+        stat_add(&index->shed, (int64_t)guess->count);
+        return;
+    }
+    note = note_new(index, now_us, guess);
+    for (size_t i = 0; i < guess->count; i++)
+        change(index, guess->keys[i], guess->column, PREFIX_STATE_GUESS,
+               note->generation << PREFIX_GUESS_SHIFT);
 }
 
 uint32_t prefix_index_column_new(struct prefix_index *index)
@@ -349,6 +380,14 @@ bool prefix_index_tend(struct prefix_index *index, uint64_t now_us, size_t bucke
         }
     }
     return true;
+}
+
+bool prefix_index_is_quiet(const struct prefix_index *index)
+{
+    for (size_t i = 0; i < PREFIX_COLUMN_WORDS; i++)
+        if (index->retired[i])
+            return false;
+    return list_is_empty(&index->notes);
 }
 
 void prefix_index_stats(const struct prefix_index *index, struct prefix_index_stats *ret_stats)

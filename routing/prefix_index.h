@@ -33,6 +33,9 @@ enum prefix_tier { PREFIX_TIER_GPU, PREFIX_TIER_HOST, PREFIX_TIER_DISK, PREFIX_T
 #define PREFIX_COLUMNS_MAX 16384 /* 14 bits: pools of 1,024 endpoints, a dozen, some restarting */
 #define PREFIX_COLUMN_NONE UINT32_MAX
 
+/* Tenants whose speculation is told apart; who meet here share. */
+#define PREFIX_PAYERS 64
+
 struct prefix_index;
 
 /* Memory is reserved now and taken as blocks come. A minimum of some KB applies. Never NULL. */
@@ -74,16 +77,32 @@ bool prefix_index_store(struct prefix_index *index, uint64_t key, uint32_t colum
 void prefix_index_remove(struct prefix_index *index, uint64_t key, uint32_t column,
                          enum prefix_tier tier);
 
-/* A prompt was sent to the endpoint: it will hold its blocks, or already does, until `until_us` at
- * the longest. Copies the keys. */
-void prefix_index_speculate(struct prefix_index *index, uint64_t now_us, uint64_t until_us,
-                            uint32_t column, const uint64_t *keys, size_t count);
+/* A prompt was sent to an endpoint: it will hold its blocks, or already does, until `until_us` at
+ * the longest. */
+struct prefix_guess {
+    uint64_t until_us;
+    uint32_t column;
+    uint32_t payer; /* whose prompt it is, below PREFIX_PAYERS */
+    const uint64_t *keys;
+    size_t count;
+};
+
+/*
+ * Copies the keys. Speculation has an eighth of the index, and a payer of it at most as much as is
+ * left for all others: alone half, one of two a third. So whoever sends the most, nobody's next
+ * prompt is without. (A. Choudhury, E. Hahne: Dynamic Queue Length Thresholds, 1998.) What is more
+ * is shed.
+ */
+void prefix_index_speculate(struct prefix_index *index, uint64_t now_us,
+                            const struct prefix_guess *guess);
 
 /*
  * House-keeping, to be called often: ends speculation that is due, and looks through some buckets
  * for holders of retired columns. Returns whether retired columns are left.
  */
 bool prefix_index_tend(struct prefix_index *index, uint64_t now_us, size_t buckets);
+/* There is nothing to tend until something changes. */
+bool prefix_index_is_quiet(const struct prefix_index *index);
 
 /* Any thread; each number by itself. */
 struct prefix_index_stats {

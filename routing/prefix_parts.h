@@ -15,7 +15,7 @@ struct prefix_note {
     struct timer timer;
     struct prefix_index *index;
     struct list link;
-    uint32_t column, generation;
+    uint32_t column, generation, payer;
     size_t count;
     uint64_t keys[];
 };
@@ -35,7 +35,7 @@ struct prefix_index {
 
     struct timers timers;
     struct list notes;
-    uint64_t note_bytes;
+    uint64_t note_bytes, payer_bytes[PREFIX_PAYERS];
 
     /* What prefix_index_stats gives; the writer's alone to change. */
     _Atomic uint64_t blocks, holders, bytes, shed, columns;

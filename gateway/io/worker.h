@@ -51,6 +51,7 @@ struct worker {
 
     /* Typed slots, filled by gateway/control before the thread starts; of their modules. */
     struct fleet_view *fleet_view; /* routing/fleet: the current fleet as this worker sees it */
+    struct holdings *holdings;     /* routing/holdings: the process's, who holds what */
     struct upstream *upstream;     /* upstream/pool: connections towards endpoints */
     struct exchanges *exchanges;   /* proxy/exchange: this worker's live exchanges */
     struct access_log *access_log; /* account/access_log */

@@ -3,28 +3,39 @@
  */
 #include "gateway/proxy/prediction.h"
 
+#include "gateway/base/clock.h"
 #include "gateway/prompt/rough.h"
 #include "gateway/proxy/exchange.h"
 #include "gateway/proxy/process.h"
+#include "routing/cache_scope.h"
+#include "routing/signals.h"
 
-static uint64_t seed_of(const struct exchange *x)
+/* Speculation lasts twice as long as the first token should take, and no shorter than this. */
+#define SPECULATE_LEAST_US (2 * CLOCK_US_PER_S)
+
+/* The adapter that a field of its own names (SGLang). What is no plain name has keys of its own,
+ * whatever it says. */
+static struct slice adapter_field(const struct prompt *prompt)
 {
-    uint64_t said = process_conf(x->fleet->conf)->prefix_seed;
+    struct slice raw = prompt->lora.raw;
 
-    return said > 0 ? said : x->worker->exchanges->prefix_seed;
+    if (prompt->lora.kind != JSON_KIND_STRING || slice_find(raw, '\\') < raw.len)
+        return raw;
+    return json_inner(prompt->lora);
 }
 
 struct blocks_scope prediction_scope(const struct model *model, const struct version *version,
                                      const struct prompt *prompt, struct slice tenant,
                                      uint64_t prefix_seed)
 {
-    return (struct blocks_scope){
-        .prefix_seed = prefix_seed,
-        .model = version->base.len > 0 ? version->base : prompt->model,
-        .lora = model->base ? model_adapter(model) : prompt->lora.raw,
-        .cache_salt = prompt->cache_salt,
-        .tenant = model->conf->share_prefixes ? slice_of(NULL, 0) : tenant,
-    };
+    struct slice name = version->base.len > 0 ? version->base : prompt->model;
+    struct blocks_scope scope =
+        cache_scope(prefix_seed, cache_of(version, name),
+                    model->base ? model_adapter(model) : adapter_field(prompt), prompt->cache_salt);
+
+    if (!model->conf->share_prefixes)
+        scope.tenant = tenant;
+    return scope;
 }
 
 static struct pipeline_call call_of(const struct exchange *x)
@@ -33,7 +44,9 @@ static struct pipeline_call call_of(const struct exchange *x)
         .conf = conf_section(x->fleet->conf, &pipeline_set),
         .prompt = x->prompt,
         .recipe = x->version->recipe,
-        .scope = prediction_scope(x->model, x->version, x->prompt, x->filter.tenant, seed_of(x)),
+        .scope = prediction_scope(
+            x->model, x->version, x->prompt, x->filter.tenant,
+            process_prefix_seed(x->fleet->conf, x->worker->exchanges->prefix_seed)),
         .token_bytes = agreement_token_bytes(x->version->agreement),
         .wall_us = x->begun_wall_us,
     };
@@ -110,6 +123,71 @@ double prediction_output(const struct version *version, const struct prompt *pro
     return prompt && prompt->choices > 1 ? output * (double)prompt->choices : output;
 }
 
+/* About what a rough key stands for in the engine's tokens. */
+static uint32_t rough_block(const struct exchange *x, uint32_t block)
+{
+    double tokens = ROUGH_TOKEN_BYTES * block / agreement_token_bytes(x->version->agreement);
+
+    return tokens > 1 ? (uint32_t)tokens : 1;
+}
+
+struct holdings_prompt prediction_prompt(const struct exchange *x)
+{
+    const struct prediction *prediction = &x->prediction;
+    uint32_t block = prediction->keys.block ? prediction->keys.block : 1;
+
+    if (!prediction->made)
+        return (struct holdings_prompt){ .block = 1 };
+    return (struct holdings_prompt){
+        .keys = prediction->keys.at,
+        .count = prediction->keys.count,
+        .block = prediction->keys_exact ? block : rough_block(x, block),
+        .tokens = prediction->tokens,
+        .events_know = prediction->keys_exact && x->model->conf->share_prefixes,
+        .tenant = x->filter.tenant,
+    };
+}
+
+static uint64_t speculate_until_us(const struct exchange *x)
+{
+    uint64_t uncached = x->prediction.tokens - x->prediction.cached;
+    double prefill_s =
+        pace_prefill_s(&pace_default, (uint32_t)x->prediction.tokens, (uint32_t)uncached);
+    uint64_t twice_us = (uint64_t)(2 * prefill_s * CLOCK_US_PER_S);
+
+    return x->worker->now_us + (twice_us > SPECULATE_LEAST_US ? twice_us : SPECULATE_LEAST_US);
+}
+
+void prediction_sent(struct exchange *x)
+{
+    struct holdings_prompt prompt = prediction_prompt(x);
+    uint64_t cached;
+
+    if (prompt.count == 0)
+        return;
+    cached = holdings_expect(x->worker->holdings, x->endpoint, &prompt);
+    x->prediction.cached = cached < x->prediction.tokens ? cached : x->prediction.tokens;
+    holdings_sent(x->worker->holdings, x->endpoint, &prompt, speculate_until_us(x));
+}
+
+void prediction_computed(const struct exchange *x)
+{
+    struct holdings_prompt prompt = prediction_prompt(x);
+
+    if (prompt.count > 0)
+        holdings_computed(x->worker->holdings, x->endpoint, &prompt);
+}
+
+static void settle_cached(const struct exchange *x)
+{
+    const struct answer_usage *usage = &x->reader.usage;
+    struct holdings_prompt prompt = prediction_prompt(x);
+
+    if (x->endpoint && prompt.count > 0 && usage->known & ANSWER_USAGE_CACHED)
+        holdings_learn(x->worker->holdings, x->endpoint, &prompt, x->prediction.cached,
+                       usage->cached, usage->prompt);
+}
+
 static void say_change(const struct exchange *x, enum agreement_change change)
 {
     if (change == AGREEMENT_LOST)
@@ -135,6 +213,7 @@ void prediction_settle(struct exchange *x)
         agreement_learn_output(x->version->agreement, usage->completion);
     if (!prediction->made || !(usage->known & ANSWER_USAGE_PROMPT) || usage->prompt == 0)
         return;
+    settle_cached(x);
     if (prediction->exactness == EXACTNESS_exact)
         say_change(x, agreement_note(x->version->agreement, prediction->tokens == usage->prompt));
     if (prediction->exactness != EXACTNESS_media)

@@ -9,17 +9,20 @@
 
 #include "gateway/prompt/pipeline.h"
 #include "routing/fleet.h"
+#include "routing/holdings.h"
 
 struct exchange;
 
 struct prediction {
-    bool made;          /* there was a prompt, and what follows is known of it */
-    bool keys_exact;    /* keys are block keys; else they stand for text */
-    bool deferred;      /* others went first once */
-    uint8_t exactness;  /* enum exactness */
-    uint64_t tokens;    /* prompt tokens that the engine will report */
-    uint64_t reused;    /* of them: known from an earlier turn */
-    uint64_t bytes;     /* of the request's own text */
+    bool made;         /* there was a prompt, and what follows is known of it */
+    bool keys_exact;   /* keys are block keys; else they stand for text */
+    bool deferred;     /* others went first once */
+    uint8_t exactness; /* enum exactness */
+    uint64_t tokens;   /* prompt tokens that the engine will report */
+    uint64_t reused;   /* of them: known from an earlier turn */
+    uint64_t bytes;    /* of the request's own text */
+    /* Of the prompt's tokens, those that the endpoint of the attempt at hand should have cached. */
+    uint64_t cached;
     struct blocks keys; /* ours until prediction_release */
 };
 
@@ -40,6 +43,11 @@ uint32_t prediction_tokens(const struct prediction *prediction);
 /* Tokens of the answer: as those before it, and no more than the client allows. `prompt` may be
  * NULL. */
 double prediction_output(const struct version *version, const struct prompt *prompt);
+/* The prompt as routing looks for it; no keys where there is no prediction. Borrowed. */
+struct holdings_prompt prediction_prompt(const struct exchange *x);
+/* It is sent to x->endpoint; its first content has come from there. */
+void prediction_sent(struct exchange *x);
+void prediction_computed(const struct exchange *x);
 /* The exchange is over: what the engine reported teaches. */
 void prediction_settle(struct exchange *x);
 void prediction_release(struct prediction *prediction);

@@ -23,4 +23,12 @@ static inline const struct process_conf *process_conf(const struct conf *conf)
     return conf_section(conf, &process_set);
 }
 
+/* The seed of block keys: `drawn`, the process's own, where the file says none. */
+static inline uint64_t process_prefix_seed(const struct conf *conf, uint64_t drawn)
+{
+    uint64_t said = process_conf(conf)->prefix_seed;
+
+    return said > 0 ? said : drawn;
+}
+
 #endif

@@ -82,6 +82,7 @@ static void start(struct exchange *x)
     x->tried[x->tries++] = x->endpoint;
     x->sent_us = now_us;
     x->request = make_request(x);
+    prediction_sent(x);
     attempt_start(&x->attempt, x->worker, x->endpoint->origin, x->arena, x->request, &x->sent,
                   x->body_complete, on_event);
     exchange_arm(x);

@@ -37,6 +37,7 @@ static void note_step(struct exchange *x, struct usage_step step)
     share_contents(x, step.contents);
     if (!x->first_content_us) {
         x->first_content_us = now_us;
+        prediction_computed(x);
     } else if (x->answer_streamed) {
         if (!x->gaps)
             x->gaps = arena_zalloc(x->arena, sizeof(*x->gaps));

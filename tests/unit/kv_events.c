@@ -5,6 +5,8 @@
 #include "routing/kv_events.h"
 
 #include "gateway/base/clock.h"
+#include "routing/kv_feed.h"
+#include "routing/kv_model.h"
 #include "tests/engine/kv_batch.c" /* the engine is a program, not a library */
 
 #include <fcntl.h>
@@ -137,7 +139,7 @@ static struct kv_feed *open_feed(struct rig *rig, struct publisher *publisher, b
                                          .topic = topic,
                                          .block = PAGE,
                                          .prefix_seed = scope.prefix_seed,
-                                         .model = scope.model,
+                                         .cache = scope.model,
                                      });
 }
 
@@ -365,7 +367,9 @@ static void workers_speculation_reaches_the_index(void **state)
     rig.feed = open_feed(&rig, &rig.publisher, /* replays= */ false, NULL);
     while ((column = kv_feed_column(rig.feed)) == PREFIX_COLUMN_NONE)
         poll(NULL, 0, 1);
-    kv_events_speculate(rig.events, until_us, column, &key, 1);
+    assert_true(kv_events_speculate(
+        rig.events, &(struct prefix_guess){
+                        .until_us = until_us, .column = column, .keys = &key, .count = 1 }));
     while (!speculative) {
         assert_true(clock_now_us() < until_us);
         prefix_index_tiers(rig.index, key, column, &speculative);
@@ -389,6 +393,108 @@ static void feeds_may_be_closed_at_any_time(void **state)
         kv_feed_close(other);
     }
     wait_held(&rig, 49, BLOCKS);
+    rig_release(&rig);
+}
+
+/* A reload: the same feed hears another publisher, keyed by another seed, and then none. */
+static void a_feed_may_listen_elsewhere_and_fall_silent(void **state)
+{
+    struct publisher other;
+    struct kv_feed_conf conf = {
+        .name = "e1", .block = PAGE, .prefix_seed = scope.prefix_seed, .cache = scope.model
+    };
+    uint64_t until_us = clock_now_us() + WAIT_US;
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig);
+    publisher_init(&other, rig.zmq);
+    rig.feed = open_feed(&rig, &rig.publisher, /* replays= */ true, NULL);
+    store_prompt(&rig.publisher, 7);
+    kv_batches_flush(&rig.publisher.batches);
+    wait_held(&rig, 7, BLOCKS);
+    assert_true(kv_feed_is_heard(rig.feed));
+    conf.events = other.url;
+    kv_feed_change(rig.feed, &conf);
+    wait_held(&rig, 7, 0);
+    while (kv_feed_count(rig.feed, KV_FEED_BATCHES) > 0) /* the old publisher's */
+        poll(NULL, 0, 1);
+    wait_heard(rig.feed, &other, "");
+    store_prompt(&other, 8);
+    publish(&other, "", kv_batches_flush(&other.batches));
+    wait_held(&rig, 8, BLOCKS);
+    kv_feed_change(rig.feed, NULL);
+    while (kv_feed_is_connected(rig.feed) || kv_feed_column(rig.feed) != PREFIX_COLUMN_NONE)
+        assert_true(clock_now_us() < until_us);
+    assert_false(kv_feed_is_heard(rig.feed));
+    publisher_release(&other);
+    rig_release(&rig);
+}
+
+/* Nothing opens letters while the thread is gone from its loop: what is too much is shed. */
+static void what_is_told_beyond_the_limit_is_shed(void **state)
+{
+    static uint64_t keys[1 << 16];
+    struct prefix_guess guess = { .column = 0, .keys = keys, .count = ARRAY_LEN(keys) };
+    size_t fits = KV_TOLD_BYTES_MAX / sizeof(keys);
+    struct rig rig;
+    size_t shed = 0;
+
+    (void)state;
+    rig_init(&rig);
+    for (size_t i = 0; i < 100 * fits; i++)
+        shed += !kv_events_speculate(rig.events, &guess);
+    assert_int_equal(kv_events_shed(rig.events), shed);
+    guess.count = KV_TOLD_BYTES_MAX / sizeof(*keys); /* by itself more than may be under way */
+    assert_false(kv_events_speculate(rig.events, &guess));
+    assert_int_equal(kv_events_shed(rig.events), shed + 1);
+    rig_release(&rig);
+}
+
+static uint32_t modelled(struct rig *rig, const struct kv_model *model, const uint64_t *keys,
+                         size_t count, uint32_t *ret_speculative)
+{
+    uint32_t column = kv_model_column(model);
+    struct prefix_match match;
+
+    prefix_index_match(rig->index, keys, count, &column, 1, &match);
+    *ret_speculative = match.speculative;
+    return match.blocks;
+}
+
+static void wait_modelled(struct rig *rig, const struct kv_model *model, const uint64_t *keys,
+                          uint32_t blocks, uint32_t speculative)
+{
+    uint64_t until_us = clock_now_us() + WAIT_US;
+    uint32_t guessed;
+
+    while (modelled(rig, model, keys, 4, &guessed) != blocks || guessed != speculative) {
+        assert_true(clock_now_us() < until_us);
+        poll(NULL, 0, 1);
+    }
+}
+
+static void a_silent_engine_has_a_model(void **state)
+{
+    static const uint64_t keys[4] = { 1, 2, 3, 4 }, others[2] = { 5, 6 };
+    struct rig rig;
+    struct kv_model *model;
+
+    (void)state;
+    rig_init(&rig);
+    model = kv_model_open(rig.events, 4);
+    assert_int_equal(kv_model_column(model), PREFIX_COLUMN_NONE);
+    kv_model_expect(model, &(struct prefix_guess){
+                               .until_us = clock_now_us() + WAIT_US, .keys = keys, .count = 4 });
+    wait_modelled(&rig, model, keys, 4, 4);
+    kv_model_use(model, keys, 4);
+    wait_modelled(&rig, model, keys, 4, 0);
+    kv_model_use(model, others, 2); /* room for four: two go, the tail of the older prompt */
+    wait_modelled(&rig, model, keys, 4, 2);
+    kv_model_resize(model, 2);
+    wait_modelled(&rig, model, keys, 4, 4);
+    kv_model_clear(model);
+    kv_model_close(model);
     rig_release(&rig);
 }
 
@@ -474,6 +580,9 @@ int main(void)
         cmocka_unit_test(messages_that_are_no_batches_are_counted_and_passed_over),
         cmocka_unit_test(workers_speculation_reaches_the_index),
         cmocka_unit_test(feeds_may_be_closed_at_any_time),
+        cmocka_unit_test(a_feed_may_listen_elsewhere_and_fall_silent),
+        cmocka_unit_test(what_is_told_beyond_the_limit_is_shed),
+        cmocka_unit_test(a_silent_engine_has_a_model),
         cmocka_unit_test(foreign_publishers_are_understood),
         cmocka_unit_test(elevenhundred_publishers_are_heard_at_once),
     };

@@ -34,6 +34,15 @@ static unsigned tiers_of(struct prefix_index *index, uint64_t key, uint32_t colu
     return prefix_index_tiers(index, key, column, &speculative);
 }
 
+static void speculate(struct prefix_index *index, uint64_t now_us, uint64_t until_us,
+                      uint32_t column, const uint64_t *keys, size_t count)
+{
+    prefix_index_speculate(
+        index, now_us,
+        &(struct prefix_guess){
+            .until_us = until_us, .column = column, .keys = keys, .count = count });
+}
+
 static const uint64_t five[] = { 11, 0, 33, UINT64_MAX, 55 }; /* any number may be a key */
 
 static void a_match_ends_before_the_first_block_that_is_missing(void **state)
@@ -93,12 +102,12 @@ static void speculation_ends_unless_it_is_confirmed_or_said_anew(void **state)
     struct prefix_match match;
 
     (void)state;
-    prefix_index_speculate(index, 100 * S, 102 * S, column, five, 5);
+    speculate(index, 100 * S, 102 * S, column, five, 5);
     prefix_index_store(index, five[0], column, PREFIX_TIER_GPU);
     prefix_index_match(index, five, 5, &column, 1, &match);
     assert_int_equal(match.blocks, 5);
     assert_int_equal(match.speculative, 4);
-    prefix_index_speculate(index, 101 * S, 103 * S, column, five, 2);
+    speculate(index, 101 * S, 103 * S, column, five, 2);
     prefix_index_tend(index, 102 * S + 2000, 0);
     assert_int_equal(match_one(index, five, 5, column), 2);
     prefix_index_tend(index, 103 * S + 2000, 0);
@@ -348,7 +357,7 @@ static void speculation_is_not_shed(void **state)
     (void)state;
     for (size_t i = 0; i < 64; i++)
         keys[i] = random_next(&seed);
-    prefix_index_speculate(index, S, 3 * S, column, keys, 64);
+    speculate(index, S, 3 * S, column, keys, 64);
     for (int i = 0; i < 300000; i++)
         prefix_index_store(index, random_next(&seed), column, PREFIX_TIER_GPU);
     assert_int_equal(match_one(index, keys, 64, column), 64);
@@ -416,7 +425,7 @@ static void disturb(struct stress *stress, uint64_t *seed, uint64_t now_us)
             prefix_index_store(index, stress->keys[i], column, random_below(seed, 3));
         else
             prefix_index_remove(index, stress->keys[i], column, random_below(seed, 3));
-    prefix_index_speculate(index, now_us, now_us + 5000, column, stress->keys + from, 512 - from);
+    speculate(index, now_us, now_us + 5000, column, stress->keys + from, 512 - from);
     for (int i = 0; i < 100; i++)
         prefix_index_store(index, random_next(seed), column, PREFIX_TIER_GPU);
     passing = prefix_index_column_new(index);

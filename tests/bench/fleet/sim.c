@@ -144,8 +144,12 @@ static void dispatch(struct gateway *gateway, struct request *rq)
     hold_charge(&gateway->hold, rq->tenant, predicted_prefill_s(sim, rq, rq->share.uncached));
     signals_read(&gateway->views[rq->replica].signals, sim->now_us, &load);
     until_first_s = 2 * load.queued_s > 2 ? 2 * load.queued_s : 2;
-    prefix_index_speculate(sim->index, sim->now_us, sim->now_us + (uint64_t)(until_first_s * 1e6),
-                           rq->replica, rq->keys, rq->key_count);
+    prefix_index_speculate(
+        sim->index, sim->now_us,
+        &(struct prefix_guess){ .until_us = sim->now_us + (uint64_t)(until_first_s * 1e6),
+                                .column = rq->replica,
+                                .keys = rq->keys,
+                                .count = rq->key_count });
     replica_add(&sim->replicas[rq->replica], rq);
     step_begin(sim, &sim->replicas[rq->replica]);
 }

@@ -1,0 +1,603 @@
+/*
+ * Feeds. See kv_feed.h.
+ *
+ * libzmq says by an edge of a descriptor that something may have happened to a socket, so a feed
+ * whose descriptor rang takes turns until each of its sockets has nothing left. What libzmq tells
+ * of connections comes by a third socket, its monitor.
+ *
+ *     silent --change--> listening --change--> listening elsewhere, empty
+ *        ^                   |
+ *        +---change(NULL)----+
+ */
+#include "routing/kv_feed.h"
+
+#include "gateway/base/clock.h"
+#include "routing/kv_parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <zmq.h>
+
+#define MESSAGES_A_TURN  64 /* of a feed, before the others have theirs */
+#define FRAMES_MAX       4
+#define NUMBER_BYTES     8
+#define RECONNECT_MS     100
+#define RECONNECT_MAX_MS 5000
+/* A replay that stands still, and how long after one that failed no other is tried. */
+#define REPLAY_IDLE_US     (2 * CLOCK_US_PER_S)
+#define REPLAY_COOLDOWN_US (30 * CLOCK_US_PER_S)
+#define REPLAY_END         UINT64_MAX
+/* What goes on being wrong with a publisher is said so seldom. */
+#define SAY_US (60 * CLOCK_US_PER_S)
+
+/* What it listens to; texts are its own. */
+struct settings {
+    char *name, *url, *replay_url, *topic, *cache;
+    uint32_t block;
+    uint64_t prefix_seed;
+};
+
+/* What is said of a feed in the log when a count grows. */
+static const struct {
+    enum kv_feed_count count;
+    const char *words;
+} sayings[] = {
+    { KV_FEED_MALFORMED,
+      "messages that are no KV events, passed over; what was held is forgotten" },
+    { KV_FEED_GAPS, "batches of KV events were lost on the way" },
+    { KV_FEED_HOLES, "lost batches did not come again; what was held is forgotten" },
+    { KV_FEED_RESTARTS, "the engine began anew; what was held is forgotten" },
+    { KV_FEED_REFUSED, "more pages or ranks than one engine has, the rest is passed over" },
+};
+
+struct kv_feed {
+    struct log_subject subject;
+    struct kv_events *events;
+    struct list link, ready_link;
+    struct letter opening, closing;
+    bool listening; /* `settings` and `source` are there */
+    struct settings settings;
+    struct kv_source source;
+    void *sub, *monitor, *dealer;
+    struct timer replay_idle;
+    uint64_t no_replay_until_us;
+    uint64_t connects;
+    uint64_t no_word_until_us; /* of connections */
+    uint64_t quiet_until_us[ARRAY_LEN(sayings)];
+    /* Written by the index thread, read by all. */
+    _Atomic uint32_t column, page_tokens;
+    _Atomic bool connected, heard;
+    _Atomic uint64_t counts[KV_FEED_COUNTS];
+};
+
+const char *const kv_feed_count_names[KV_FEED_COUNTS] = {
+#define KV_FEED_COUNT(id, name) [KV_FEED_##id] = name,
+#include "routing/kv_feed_counts.def"
+#undef KV_FEED_COUNT
+};
+
+/* A feed is to listen elsewhere. */
+struct change {
+    struct letter letter;
+    struct kv_feed *feed;
+    bool silent;
+    struct settings settings;
+};
+
+/* A message of several frames. */
+struct frames {
+    zmq_msg_t at[FRAMES_MAX];
+    size_t count; /* those beyond FRAMES_MAX are dropped, and counted */
+};
+
+static void frames_release(struct frames *frames)
+{
+    for (size_t i = 0; i < frames->count && i < FRAMES_MAX; i++)
+        zmq_msg_close(&frames->at[i]);
+}
+
+static struct slice frame(struct frames *frames, size_t i)
+{
+    return slice_of(zmq_msg_data(&frames->at[i]), zmq_msg_size(&frames->at[i]));
+}
+
+/* The next whole message. False: there is none. */
+static bool frames_receive(void *socket, struct frames *ret_frames)
+{
+    bool more = true;
+
+    ret_frames->count = 0;
+    while (more) {
+        zmq_msg_t spare;
+        zmq_msg_t *at =
+            ret_frames->count < FRAMES_MAX ? &ret_frames->at[ret_frames->count] : &spare;
+
+        zmq_msg_init(at);
+        if (zmq_msg_recv(at, socket, ZMQ_DONTWAIT) < 0) {
+            zmq_msg_close(at);
+            frames_release(ret_frames);
+            return false;
+        }
+        more = zmq_msg_more(at);
+        if (at == &spare)
+            zmq_msg_close(at);
+        ret_frames->count++;
+    }
+    return true;
+}
+
+/* The number before the payload, both at the end of a message; engines differ in what comes before.
+ */
+static bool frames_batch(struct frames *frames, size_t count, uint64_t *ret_number,
+                         struct slice *ret_payload)
+{
+    struct slice number;
+
+    if (frames->count != count || count > FRAMES_MAX)
+        return false;
+    number = frame(frames, count - 2);
+    if (number.len != NUMBER_BYTES)
+        return false;
+    *ret_number = 0;
+    for (size_t i = 0; i < NUMBER_BYTES; i++)
+        *ret_number = *ret_number << 8 | (uint8_t)number.at[i];
+    *ret_payload = frame(frames, count - 1);
+    return true;
+}
+
+static void feed_print(const struct log_subject *subject, char *text, size_t size)
+{
+    const struct kv_feed *feed = CONTAINER_OF(subject, struct kv_feed, subject);
+
+    snprintf(text, size, "%s events %s", feed->settings.name, feed->settings.url);
+}
+
+/* ---- what others may know of it ---- */
+
+static void say_growth(struct kv_feed *feed, const uint64_t *counts)
+{
+    for (size_t i = 0; i < ARRAY_LEN(sayings); i++) {
+        enum kv_feed_count which = sayings[i].count;
+
+        if (counts[which] <= kv_feed_count(feed, which) ||
+            feed->events->now_us < feed->quiet_until_us[i])
+            continue;
+        feed->quiet_until_us[i] = feed->events->now_us + SAY_US;
+        log_warn(&feed->subject, "%s", sayings[i].words);
+    }
+}
+
+static void feed_publish(struct kv_feed *feed)
+{
+    const struct kv_source *source = &feed->source;
+    const struct kv_mirror_stats *mirror = &source->mirror.stats;
+    const uint64_t counts[KV_FEED_COUNTS] = {
+        [KV_FEED_BATCHES] = source->stats.batches,   [KV_FEED_EVENTS] = source->tally.events,
+        [KV_FEED_STORED] = mirror->stored,           [KV_FEED_REMOVED] = mirror->removed,
+        [KV_FEED_REPEATED] = source->stats.repeated, [KV_FEED_ORPHANS] = mirror->orphans,
+        [KV_FEED_FOREIGN] = mirror->foreign,         [KV_FEED_REFUSED] = mirror->refused,
+        [KV_FEED_UNKNOWN] = source->tally.unknown,   [KV_FEED_MALFORMED] = source->stats.malformed,
+        [KV_FEED_GAPS] = source->stats.gaps,         [KV_FEED_REPLAYS] = source->stats.replays,
+        [KV_FEED_HOLES] = source->stats.holes,       [KV_FEED_RESTARTS] = source->stats.restarts,
+        [KV_FEED_CLEARS] = mirror->clears,           [KV_FEED_CONNECTS] = feed->connects,
+    };
+
+    say_growth(feed, counts);
+    for (size_t i = 0; i < KV_FEED_COUNTS; i++)
+        atomic_store_explicit(&feed->counts[i], counts[i], memory_order_relaxed);
+    atomic_store_explicit(&feed->page_tokens, source->mirror.page_tokens, memory_order_relaxed);
+    atomic_store_explicit(&feed->column, source->mirror.column, memory_order_relaxed);
+    if (source->stats.batches > 0)
+        atomic_store_explicit(&feed->heard, true, memory_order_relaxed);
+}
+
+void kv_feed_is_ready(struct kv_feed *feed)
+{
+    if (!list_is_linked(&feed->ready_link))
+        list_push(&feed->events->ready, &feed->ready_link);
+}
+
+/* ---- sockets ---- */
+
+void kv_sockets_new(struct kv_events *events)
+{
+    events->zmq = zmq_ctx_new();
+    CHECK(events->zmq);
+    zmq_ctx_set(events->zmq, ZMQ_MAX_SOCKETS, 3 * KV_FEEDS_MAX);
+}
+
+void kv_sockets_free(struct kv_events *events)
+{
+    zmq_ctx_term(events->zmq);
+}
+
+/* A socket of the feed, whose descriptor rings for it. */
+static void *socket_new(struct kv_feed *feed, int type)
+{
+    struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.ptr = feed };
+    void *socket = zmq_socket(feed->events->zmq, type);
+    size_t size = sizeof(int);
+    int linger = 0, fd;
+
+    if (!socket)
+        return NULL;
+    zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof(linger));
+    zmq_getsockopt(socket, ZMQ_FD, &fd, &size);
+    epoll_ctl(feed->events->epoll, EPOLL_CTL_ADD, fd, &event);
+    return socket;
+}
+
+static void socket_free(struct kv_feed *feed, void **socket)
+{
+    size_t size = sizeof(int);
+    int fd;
+
+    if (!*socket)
+        return;
+    zmq_getsockopt(*socket, ZMQ_FD, &fd, &size);
+    epoll_ctl(feed->events->epoll, EPOLL_CTL_DEL, fd, NULL);
+    zmq_close(*socket);
+    *socket = NULL;
+}
+
+static void set_number(void *socket, int option, int value)
+{
+    zmq_setsockopt(socket, option, &value, sizeof(value));
+}
+
+static void set_network(void *socket)
+{
+    int64_t limit = KV_BATCH_BYTES_MAX;
+
+    zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &limit, sizeof(limit));
+    set_number(socket, ZMQ_RCVHWM, KV_FEED_WAITING);
+    set_number(socket, ZMQ_IPV6, 1);
+    set_number(socket, ZMQ_RECONNECT_IVL, RECONNECT_MS);
+    set_number(socket, ZMQ_RECONNECT_IVL_MAX, RECONNECT_MAX_MS);
+    set_number(socket, ZMQ_TCP_KEEPALIVE, 1);
+    set_number(socket, ZMQ_TCP_KEEPALIVE_IDLE, 30); /* s; then every 10, three times */
+    set_number(socket, ZMQ_TCP_KEEPALIVE_INTVL, 10);
+    set_number(socket, ZMQ_TCP_KEEPALIVE_CNT, 3);
+}
+
+static void replay_begin(struct kv_feed *feed, struct kv_replay replay);
+
+static void replay_end(struct kv_feed *feed, bool complete)
+{
+    timer_clear(&feed->replay_idle);
+    socket_free(feed, &feed->dealer);
+    if (!complete) {
+        feed->no_replay_until_us = feed->events->now_us + REPLAY_COOLDOWN_US;
+        log_warn(&feed->subject, "replay: no answer, what was held is forgotten");
+    }
+    replay_begin(feed, kv_source_replay_ended(&feed->source, complete));
+    kv_feed_is_ready(feed); /* batches waited meanwhile */
+}
+
+static void on_replay_idle(struct timer *timer)
+{
+    struct kv_feed *feed = CONTAINER_OF(timer, struct kv_feed, replay_idle);
+
+    replay_end(feed, /* complete= */ false);
+    feed_publish(feed);
+}
+
+static void replay_begin(struct kv_feed *feed, struct kv_replay replay)
+{
+    char number[NUMBER_BYTES];
+
+    if (!replay.wanted)
+        return;
+    if (feed->events->now_us >= feed->no_replay_until_us)
+        feed->dealer = socket_new(feed, ZMQ_DEALER);
+    if (!feed->dealer) {
+        (void)kv_source_replay_ended(&feed->source, /* complete= */ false);
+        return;
+    }
+    log_info(&feed->subject, "replay: asking for batches from %llu on",
+             (unsigned long long)replay.from);
+    set_network(feed->dealer);
+    for (size_t i = 0; i < NUMBER_BYTES; i++)
+        number[i] = (char)(replay.from >> 8 * (NUMBER_BYTES - 1 - i));
+    zmq_connect(feed->dealer, feed->settings.replay_url);
+    zmq_send(feed->dealer, "", 0, ZMQ_SNDMORE);
+    zmq_send(feed->dealer, number, sizeof(number), 0);
+    timer_set(&feed->events->timers, &feed->replay_idle, feed->events->now_us + REPLAY_IDLE_US);
+    kv_feed_is_ready(feed);
+}
+
+/* One message of the replay; an empty frame comes first, a topic from some. False: none is there.
+ */
+static bool replay_turn(struct kv_feed *feed)
+{
+    struct frames frames;
+    struct slice payload;
+    uint64_t number;
+    bool end = false;
+
+    if (!feed->dealer || !frames_receive(feed->dealer, &frames))
+        return false;
+    timer_set(&feed->events->timers, &feed->replay_idle, feed->events->now_us + REPLAY_IDLE_US);
+    if (!frames_batch(&frames, 4, &number, &payload) &&
+        !frames_batch(&frames, 3, &number, &payload))
+        feed->source.stats.malformed++;
+    else if (number == REPLAY_END)
+        end = true;
+    else
+        kv_source_replayed(&feed->source, number, payload);
+    frames_release(&frames);
+    if (end)
+        replay_end(feed, /* complete= */ true);
+    return true;
+}
+
+static bool live_turn(struct kv_feed *feed)
+{
+    struct frames frames;
+    struct slice payload;
+    uint64_t number;
+
+    if (feed->source.replaying || !frames_receive(feed->sub, &frames))
+        return false;
+    if (frames_batch(&frames, 3, &number, &payload) && number != REPLAY_END)
+        replay_begin(feed, kv_source_live(&feed->source, number, payload));
+    else
+        feed->source.stats.malformed++;
+    frames_release(&frames);
+    return true;
+}
+
+/* A connection that comes and goes is told of once in a while. */
+static void say_connection(struct kv_feed *feed, const char *words)
+{
+    if (feed->connects <= 1 || feed->events->now_us >= feed->no_word_until_us)
+        log_info(&feed->subject, "%s", words);
+}
+
+static void on_connected(struct kv_feed *feed)
+{
+    feed->connects++;
+    say_connection(feed, "connected");
+    atomic_store_explicit(&feed->connected, true, memory_order_relaxed);
+    if (feed->source.replaying)
+        replay_end(feed, /* complete= */ false);
+    replay_begin(feed, kv_source_connected(&feed->source));
+}
+
+static void on_disconnected(struct kv_feed *feed)
+{
+    say_connection(feed, "connection lost, connecting again");
+    if (feed->events->now_us >= feed->no_word_until_us)
+        feed->no_word_until_us = feed->events->now_us + SAY_US;
+    atomic_store_explicit(&feed->connected, false, memory_order_relaxed);
+}
+
+/* What libzmq says of the connection: the event's number is the first frame's first two bytes. */
+static bool monitor_turn(struct kv_feed *feed)
+{
+    struct frames frames;
+    uint16_t event = 0;
+
+    if (!feed->monitor || !frames_receive(feed->monitor, &frames))
+        return false;
+    if (frame(&frames, 0).len >= sizeof(event))
+        memcpy(&event, frame(&frames, 0).at, sizeof(event));
+    frames_release(&frames);
+    if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
+        on_connected(feed);
+    else if (event == ZMQ_EVENT_DISCONNECTED)
+        on_disconnected(feed);
+    return true;
+}
+
+static void feed_turn(struct kv_feed *feed)
+{
+    list_remove(&feed->ready_link);
+    if (!feed->listening)
+        return;
+    for (int i = 0; i < MESSAGES_A_TURN; i++)
+        if (!monitor_turn(feed) && !replay_turn(feed) && !live_turn(feed)) {
+            feed_publish(feed);
+            return;
+        }
+    feed_publish(feed);
+    kv_feed_is_ready(feed);
+}
+
+void kv_feeds_turn(struct kv_events *events)
+{
+    struct list turn;
+
+    list_init(&turn);
+    list_splice(&turn, &events->ready);
+    while (!list_is_empty(&turn))
+        feed_turn(CONTAINER_OF(turn.next, struct kv_feed, ready_link));
+}
+
+static void open_monitor(struct kv_feed *feed)
+{
+    char monitor[64];
+
+    snprintf(monitor, sizeof(monitor), "inproc://feed-%p", (void *)feed);
+    zmq_socket_monitor(feed->sub, monitor, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED);
+    feed->monitor = socket_new(feed, ZMQ_PAIR);
+    if (feed->monitor)
+        zmq_connect(feed->monitor, monitor);
+}
+
+static void open_sockets(struct kv_feed *feed)
+{
+    const char *topic = feed->settings.topic;
+
+    feed->sub = socket_new(feed, ZMQ_SUB);
+    if (!feed->sub) {
+        log_error(&feed->subject, "no socket left, its events are not heard");
+        return;
+    }
+    open_monitor(feed);
+    set_network(feed->sub);
+    zmq_setsockopt(feed->sub, ZMQ_SUBSCRIBE, topic, strlen(topic));
+    if (zmq_connect(feed->sub, feed->settings.url) != 0)
+        log_error(&feed->subject, "connect: %s, its events are not heard", zmq_strerror(errno));
+}
+
+/* ---- a feed's life ---- */
+
+static char *copy(const char *text)
+{
+    return text ? xstrdup(text) : NULL;
+}
+
+static struct settings settings_of(const struct kv_feed_conf *conf)
+{
+    return (struct settings){
+        .name = xstrdup(conf->name),
+        .url = xstrdup(conf->events),
+        .replay_url = copy(conf->replay),
+        .topic = xstrdup(conf->topic ? conf->topic : ""),
+        .cache = slice_dup(conf->cache),
+        .block = conf->block,
+        .prefix_seed = conf->prefix_seed,
+    };
+}
+
+static void settings_release(struct settings *settings)
+{
+    free(settings->name);
+    free(settings->url);
+    free(settings->replay_url);
+    free(settings->topic);
+    free(settings->cache);
+}
+
+static void feed_silence(struct kv_feed *feed)
+{
+    if (!feed->listening)
+        return;
+    feed->listening = false;
+    timer_clear(&feed->replay_idle);
+    list_remove(&feed->ready_link);
+    if (feed->sub)
+        zmq_socket_monitor(feed->sub, NULL, 0);
+    socket_free(feed, &feed->dealer);
+    socket_free(feed, &feed->monitor);
+    socket_free(feed, &feed->sub);
+    kv_source_release(&feed->source);
+    settings_release(&feed->settings);
+    atomic_store_explicit(&feed->connected, false, memory_order_relaxed);
+    atomic_store_explicit(&feed->heard, false, memory_order_relaxed);
+    atomic_store_explicit(&feed->column, PREFIX_COLUMN_NONE, memory_order_relaxed);
+    atomic_store_explicit(&feed->page_tokens, 0, memory_order_relaxed);
+}
+
+static void feed_listen(struct kv_feed *feed, const struct settings *settings)
+{
+    feed->settings = *settings;
+    feed->listening = true;
+    feed->no_replay_until_us = 0;
+    kv_source_init(&feed->source, feed->events->index, settings->block, settings->prefix_seed,
+                   slice_str(settings->cache), settings->replay_url != NULL);
+    open_sockets(feed);
+    feed_publish(feed);
+    kv_feed_is_ready(feed);
+}
+
+static void on_open(struct letter *letter, void *receiver)
+{
+    struct kv_feed *feed = CONTAINER_OF(letter, struct kv_feed, opening);
+    struct kv_events *events = receiver;
+
+    list_push(&events->feeds, &feed->link);
+}
+
+static void on_change(struct letter *letter, void *receiver)
+{
+    struct change *change = CONTAINER_OF(letter, struct change, letter);
+
+    (void)receiver;
+    feed_silence(change->feed);
+    if (!change->silent)
+        feed_listen(change->feed, &change->settings);
+    free(change);
+}
+
+static void feed_free(struct kv_feed *feed)
+{
+    feed_silence(feed);
+    list_remove(&feed->link);
+    free(feed);
+}
+
+static void on_close(struct letter *letter, void *receiver)
+{
+    (void)receiver;
+    feed_free(CONTAINER_OF(letter, struct kv_feed, closing));
+}
+
+void kv_feeds_free(struct kv_events *events)
+{
+    while (!list_is_empty(&events->feeds))
+        feed_free(CONTAINER_OF(events->feeds.next, struct kv_feed, link));
+}
+
+struct kv_feed *kv_feed_open(struct kv_events *events, const struct kv_feed_conf *conf)
+{
+    struct kv_feed *feed = xcalloc(1, sizeof(*feed));
+
+    feed->subject.print = feed_print;
+    feed->events = events;
+    feed->opening.open = on_open;
+    feed->closing.open = on_close;
+    list_init(&feed->link);
+    list_init(&feed->ready_link);
+    timer_init(&feed->replay_idle, on_replay_idle);
+    atomic_init(&feed->column, PREFIX_COLUMN_NONE);
+    mailbox_send(events->mailbox, &feed->opening);
+    if (conf)
+        kv_feed_change(feed, conf);
+    return feed;
+}
+
+void kv_feed_change(struct kv_feed *feed, const struct kv_feed_conf *conf)
+{
+    struct change *change = xcalloc(1, sizeof(*change));
+
+    change->letter.open = on_change;
+    change->feed = feed;
+    change->silent = !conf;
+    if (conf)
+        change->settings = settings_of(conf);
+    mailbox_send(feed->events->mailbox, &change->letter);
+}
+
+void kv_feed_close(struct kv_feed *feed)
+{
+    mailbox_send(feed->events->mailbox, &feed->closing);
+}
+
+uint32_t kv_feed_column(const struct kv_feed *feed)
+{
+    return atomic_load_explicit(&feed->column, memory_order_relaxed);
+}
+
+uint32_t kv_feed_page_tokens(const struct kv_feed *feed)
+{
+    return atomic_load_explicit(&feed->page_tokens, memory_order_relaxed);
+}
+
+uint64_t kv_feed_count(const struct kv_feed *feed, enum kv_feed_count which)
+{
+    return atomic_load_explicit(&feed->counts[which], memory_order_relaxed);
+}
+
+bool kv_feed_is_connected(const struct kv_feed *feed)
+{
+    return atomic_load_explicit(&feed->connected, memory_order_relaxed);
+}
+
+bool kv_feed_is_heard(const struct kv_feed *feed)
+{
+    return kv_feed_is_connected(feed) && atomic_load_explicit(&feed->heard, memory_order_relaxed);
+}

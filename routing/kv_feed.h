@@ -1,0 +1,64 @@
+/*
+ * A feed: one engine's publisher of KV events. A SUB socket and, where there is a replay socket, a
+ * DEALER for as long as a replay takes. libzmq stops here.
+ *
+ * PUB is silent when idle, so a dead peer is found by TCP keepalive; ZMTP's heartbeats are not
+ * used, since publishers that are not libzmq need not know them. Limits: KV_BATCH_BYTES_MAX a
+ * message, KV_FEED_WAITING messages that wait in a socket; what is more waits at the publisher.
+ *
+ * Everything here may be called from any thread; what it asks for happens soon, on the index
+ * thread, in the order of the calls of one thread. A feed may change what it listens to and stays
+ * the same object, so that workers may look at it for as long as its owner keeps it.
+ */
+#ifndef SLUICE_ROUTING_KV_FEED_H
+#define SLUICE_ROUTING_KV_FEED_H
+
+#include "gateway/base/log.h"
+#include "routing/kv_source.h"
+
+#define KV_FEEDS_MAX    4096 /* that listen: three sockets of libzmq each at most */
+#define KV_FEED_WAITING 32   /* messages: 128 MB if each is as large as may be */
+
+struct kv_events;
+struct kv_feed;
+
+/* All texts are copied. */
+struct kv_feed_conf {
+    const char *name;   /* of the endpoint, for the log */
+    const char *events; /* "tcp://10.0.0.11:5557" */
+    const char *replay; /* NULL: there is no replay socket */
+    const char *topic;  /* what topics must begin with; NULL: all */
+    uint32_t block;     /* tokens of ours */
+    uint64_t prefix_seed;
+    struct slice cache; /* of the keys' scope (cache_scope.h) */
+};
+
+/* Begins to listen. NULL: silent until it is changed. */
+struct kv_feed *kv_feed_open(struct kv_events *events, const struct kv_feed_conf *conf);
+/* Begins anew elsewhere, and empty; NULL: falls silent. */
+void kv_feed_change(struct kv_feed *feed, const struct kv_feed_conf *conf);
+/* It must not be used afterwards. */
+void kv_feed_close(struct kv_feed *feed);
+
+/* The endpoint's column now, or PREFIX_COLUMN_NONE; another one after a restart of the engine. */
+uint32_t kv_feed_column(const struct kv_feed *feed);
+/* Tokens of the engine's pages, as its events say; 0: not known yet. An engine finds whole pages.
+ */
+uint32_t kv_feed_page_tokens(const struct kv_feed *feed);
+
+/* What a feed counts: the rows of its metrics. */
+enum kv_feed_count {
+#define KV_FEED_COUNT(id, name) KV_FEED_##id,
+#include "routing/kv_feed_counts.def"
+#undef KV_FEED_COUNT
+    KV_FEED_COUNTS,
+};
+/* As metrics have them. */
+extern const char *const kv_feed_count_names[KV_FEED_COUNTS];
+
+uint64_t kv_feed_count(const struct kv_feed *feed, enum kv_feed_count which);
+bool kv_feed_is_connected(const struct kv_feed *feed);
+/* The connection stands, and something has been said: its column is worth asking. */
+bool kv_feed_is_heard(const struct kv_feed *feed);
+
+#endif

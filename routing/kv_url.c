@@ -1,0 +1,93 @@
+/*
+ * Addresses of publishers. See kv_url.h.
+ */
+#include "routing/kv_url.h"
+
+#include "gateway/base/buf.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct expansion {
+    struct slice host;
+    uint16_t port;
+    char *at;
+    size_t left; /* room, without the end */
+};
+
+static bool put(struct expansion *e, struct slice text)
+{
+    if (text.len > e->left)
+        return false;
+    memcpy(e->at, text.at ? text.at : "", text.len);
+    e->at += text.len;
+    e->left -= text.len;
+    return true;
+}
+
+static bool put_host(struct expansion *e)
+{
+    bool v6 = slice_find(e->host, ':') < e->host.len;
+
+    return put(e, v6 ? SLICE("[") : SLICE("")) && put(e, e->host) &&
+           put(e, v6 ? SLICE("]") : SLICE(""));
+}
+
+/* "port", "port+1000", "port-3". */
+static bool put_port(struct expansion *e, struct slice name)
+{
+    uint64_t by = 0;
+    int64_t port = e->port;
+    char digits[8];
+
+    name = slice_skip(name, strlen("port"));
+    if (name.len > 0 && ((name.at[0] != '+' && name.at[0] != '-') ||
+                         !slice_u64(slice_skip(name, 1), &by) || by > UINT16_MAX))
+        return false;
+    port += name.len > 0 && name.at[0] == '-' ? -(int64_t)by : (int64_t)by;
+    if (port < 1 || port > UINT16_MAX)
+        return false;
+    snprintf(digits, sizeof(digits), "%u", (unsigned)port);
+    return put(e, slice_str(digits));
+}
+
+static bool put_name(struct expansion *e, struct slice name)
+{
+    if (slice_eq(name, SLICE("host")))
+        return put_host(e);
+    return slice_starts(name, SLICE("port")) && put_port(e, name);
+}
+
+static bool is_whole(const char *url)
+{
+    const char *port = strrchr(url, ':');
+
+    if (strncmp(url, "ipc://", 6) == 0)
+        return url[6] != 0;
+    return strncmp(url, "tcp://", 6) == 0 && port > url + 6 && port[1] != 0 &&
+           port[1 + strspn(port + 1, "0123456789")] == 0;
+}
+
+const char *kv_url_expand(const char *pattern, struct slice host, uint16_t port,
+                          char ret_url[KV_URL_MAX])
+{
+    struct expansion e = { host, port, ret_url, KV_URL_MAX - 1 };
+    struct slice rest = slice_str(pattern);
+
+    while (rest.len > 0) {
+        size_t open = slice_find(rest, '{');
+        struct slice inner = slice_skip(rest, open + 1);
+        size_t close = slice_find(inner, '}');
+
+        if (!put(&e, slice_head(rest, open)))
+            return "is too long";
+        if (open == rest.len)
+            break;
+        if (close == inner.len || !put_name(&e, slice_head(inner, close)))
+            return "has braces around something else than host, port, port+N or port-N, or a port "
+                   "out of range";
+        rest = slice_skip(inner, close + 1);
+    }
+    *e.at = 0;
+    return is_whole(ret_url) ? NULL : "is no address of a publisher: tcp://host:port or ipc://path";
+}
