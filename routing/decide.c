@@ -104,6 +104,17 @@ static void match(struct decision *d)
     memset(d->matches, 0, d->count * sizeof(*d->matches));
 }
 
+/* Blocks of the prompt that some endpoint has. */
+static uint32_t longest_match(const struct decision *d)
+{
+    uint32_t longest = 0;
+
+    for (size_t i = 0; i < d->left_count; i++)
+        if (d->matches[d->left[i]].blocks > longest)
+            longest = d->matches[d->left[i]].blocks;
+    return longest;
+}
+
 /*
  * What equal requests have in common, so that all gateways take the same of equal endpoints: the
  * first block that nobody has. Those without keys have nothing in common, and take turns.
@@ -111,14 +122,30 @@ static void match(struct decision *d)
 static uint64_t request_key(const struct decision *d)
 {
     const struct blocks *keys = d->call->keys;
-    uint32_t longest = 0;
+    uint32_t longest;
 
     if (!keys || keys->count == 0)
         return price_rendezvous(decide_turn(d->call), 1);
-    for (size_t i = 0; i < d->left_count; i++)
-        if (d->matches[d->left[i]].blocks > longest)
-            longest = d->matches[d->left[i]].blocks;
+    longest = longest_match(d);
     return keys->at[longest < keys->count ? longest : keys->count - 1];
+}
+
+static double request_heat(const struct decision *d)
+{
+    uint32_t longest = d->call->keys ? longest_match(d) : 0;
+
+    if (longest == 0)
+        return 0;
+    return heat_of(&d->call->pool->state->heat, d->call->keys->at[longest - 1], d->call->now_us);
+}
+
+/* Once an exchange: for its first try. */
+static void note_heat(const struct decision *d)
+{
+    uint32_t longest = d->priced && d->call->keys ? longest_match(d) : 0;
+
+    if (longest > 0 && d->call->tried_count == 0)
+        heat_note(&d->call->pool->state->heat, d->call->keys->at[longest - 1], d->call->now_us);
 }
 
 /* Where it is in use somewhere it is an adapter: others would have to load it. */
@@ -165,6 +192,7 @@ void decision_price(struct decision *d)
         .tokens = call->tokens,
         .output = call->output,
         .busy = (double)busy / (double)d->left_count,
+        .heat = request_heat(d),
         .key = request_key(d),
     };
     for (size_t i = 0; i < d->left_count; i++) {
@@ -237,6 +265,7 @@ enum decide_outcome decide(struct decision *d, const struct decide_call *call,
     }
     if (outcome == DECIDE_CHOSEN) {
         note_best(d, &choice);
+        note_heat(d);
         *ret_endpoint = decision_left(d, d->best)->endpoint;
         *ret_choice = choice;
     }

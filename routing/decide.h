@@ -3,8 +3,8 @@
  * has not.
  *
  * Runs on a thread that owns a struct decision: an exchange's worker, or its pool's home worker.
- * Reads endpoints' states and what holdings know, changes nothing but the pool's cursor. Takes no
- * exchange, so that whoever holds requests can ask again for one that waits.
+ * Reads endpoints' states and what holdings know, changes nothing but the pool's cursor and heat.
+ * Takes no exchange, so that whoever holds requests can ask again for one that waits.
  */
 #ifndef SLUICE_ROUTING_DECIDE_H
 #define SLUICE_ROUTING_DECIDE_H

@@ -15,6 +15,7 @@
 #include "routing/endpoint.h"
 #include "routing/engine.h"
 #include "routing/health.h"
+#include "routing/heat.h"
 #include "routing/price.h"
 
 struct timeouts_conf {
@@ -92,6 +93,7 @@ struct pool_state {
     _Atomic uint32_t waiting;     /* exchanges that wait for room at an endpoint */
     _Atomic bool panicking;
     struct pace_learner pace;   /* how fast its endpoints are */
+    struct heat heat;           /* what many of its prompts begin with */
     struct snapshot_slot cards; /* routing/catalog: what its engines say they serve */
 };
 

@@ -14,6 +14,9 @@
 /* What is recomputed evicts others' blocks, in an idle fleet as well: this part of the charge. */
 #define EVICTS 0.5
 
+/* What others asked for so often lately is half a copy for them. */
+#define HOT 4
+
 /* To load a token's keys and values: 8 us are measured between engines (a 70B model; routing.md,
  * 5); from disk 262 KB at 5 GB/s. */
 #define HOST_TOKEN_S 8e-6
@@ -54,9 +57,23 @@ static double adapter(const struct term *t)
     return t->at->loads_adapter ? ADAPTER_S : 0;
 }
 
+/* From 0, nobody else asks for what it begins with, to 1. Squared, because those few that come
+ * back to a conversation shall count as nobody. */
+static double others(const struct term *t)
+{
+    double heat = t->request->heat / HOT;
+
+    return 1 - 1 / (1 + heat * heat);
+}
+
 static double recompute(const struct term *t)
 {
-    return t->prefill_s * (EVICTS + (1 - EVICTS) * t->request->busy);
+    return t->prefill_s * (EVICTS + (1 - EVICTS) * t->request->busy) * (1 - others(t));
+}
+
+static double spread(const struct term *t)
+{
+    return -t->prefill_s * others(t);
 }
 
 static double steps(const struct term *t)

@@ -35,6 +35,7 @@ struct price_request {
     uint32_t tokens; /* of the prompt */
     double output;   /* tokens expected */
     double busy;     /* the part of the endpoints that have prefill to do, 0 to 1 */
+    double heat;     /* how often others lately asked for what it begins with (heat.h) */
     uint64_t key;    /* equal requests have equal ones: who gets it among equals */
 };
 

@@ -3,6 +3,7 @@
  */
 #include "routing/price.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,7 +60,9 @@ static const struct row rows[] = {
     { "alone it is let try", LOAD(.used = 0, .capacity = 10), 0, SCORER_pressure, 0 },
 };
 
-static const struct price_request request = { 1000, 100, 0.5, 1 };
+static const struct price_request request = {
+    .tokens = 1000, .output = 100, .busy = 0.5, .key = 1
+};
 
 static struct price_conf conf_of(double weight)
 {
@@ -113,6 +116,36 @@ static void what_is_not_at_hand_is_loaded(void **state)
     assert_true(farther.prefill_s == price.prefill_s);
 }
 
+/* 600 of its tokens, 0.6 s, must be computed; half of the fleet is busy. */
+static const struct {
+    const char *why;
+    double heat, recompute, spread;
+} heat_rows[] = {
+    { "nobody else", 0, 0.45, 0 },
+    { "few", 1, 0.4235, -0.0353 },
+    { "some", 4, 0.225, -0.3 },
+    { "many", 40, 0.0045, -0.5941 },
+};
+
+static void what_many_ask_for_may_spread(void **state)
+{
+    struct price_conf conf = conf_of(1);
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(heat_rows); i++) {
+        struct price_candidate at = { .pace = &pace, .cached = 400 };
+        struct price_request asked = request;
+        struct price price;
+
+        asked.heat = heat_rows[i].heat;
+        price_of(&conf, &asked, &at, &price);
+        if (fabs(price.terms[SCORER_recompute] - heat_rows[i].recompute) > 1e-4 ||
+            fabs(price.terms[SCORER_spread] - heat_rows[i].spread) > 1e-4)
+            fail_msg("%s: %f and %f", heat_rows[i].why, price.terms[SCORER_recompute],
+                     price.terms[SCORER_spread]);
+    }
+}
+
 static const struct {
     const char *why;
     double queued_s, prefills, queued_tokens, used, capacity;
@@ -159,7 +192,7 @@ static size_t choose(const double *totals, uint64_t key, const uint64_t *names)
 {
     struct price prices[ENDPOINTS];
     struct price_candidate candidates[ENDPOINTS];
-    struct price_request asked = { 1000, 100, 0, key };
+    struct price_request asked = { .tokens = 1000, .output = 100, .key = key };
 
     for (size_t i = 0; i < ENDPOINTS; i++) {
         prices[i].total_s = totals[i];
@@ -204,6 +237,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(terms_are_seconds),
+        cmocka_unit_test(what_many_ask_for_may_spread),
         cmocka_unit_test(what_is_not_at_hand_is_loaded),
         cmocka_unit_test(room_is_for_what_begins_at_once),
         cmocka_unit_test(the_cheapest_is_chosen),

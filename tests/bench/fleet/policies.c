@@ -68,25 +68,24 @@ static uint32_t least(const struct decision *d, const double *costs, const bool 
 struct price_request decision_request(const struct decision *d)
 {
     const struct request *rq = d->request;
-    struct price_request request = { rq->prompt_tokens, d->sim->conf->output, 0, 0 };
-    uint32_t longest = 0;
+    struct price_request request = { .tokens = rq->prompt_tokens, .output = d->sim->conf->output };
     struct load load;
 
-    for (uint32_t i = 0; i < replicas(d); i++)
-        longest = d->cached[i] > longest ? d->cached[i] : longest;
     for (uint32_t i = 0; i < replicas(d); i++) {
         read_load(d, i, &load);
         request.busy += (load.prefills > 0) / (double)replicas(d);
     }
-    if (longest / BLOCK_TOKENS < rq->key_count)
-        request.key = rq->keys[longest / BLOCK_TOKENS];
+    if (d->known > 0)
+        request.heat = heat_of(&d->gateway->heat, rq->keys[d->known - 1], d->sim->now_us);
+    if (d->known < rq->key_count)
+        request.key = rq->keys[d->known];
     return request;
 }
 
 void decision_candidate(const struct decision *d, uint32_t replica, struct price_candidate *ret)
 {
     *ret = (struct price_candidate){
-        .pace = &d->sim->conf->pace,
+        .pace = &d->gateway->views[replica].pace,
         .cached = d->cached[replica],
         .name = random_mix(replica),
     };

@@ -80,10 +80,10 @@ static struct share *share_at(const struct gateway *gateway, struct request *rq)
     return rq->gateway == gateway->index ? &rq->share : &rq->shares_others[gateway->index];
 }
 
-static double predicted_prefill_s(const struct sim *sim, const struct request *rq,
-                                  uint32_t uncached)
+/* At the replica that was chosen for it. */
+static double predicted_prefill_s(const struct gateway *gateway, const struct request *rq)
 {
-    return pace_prefill_s(&sim->conf->pace, rq->prompt_tokens, uncached);
+    return pace_prefill_s(&gateway->views[rq->replica].pace, rq->prompt_tokens, rq->share.uncached);
 }
 
 static void count(struct gateway *gateway, struct request *rq, enum event_kind kind)
@@ -95,7 +95,7 @@ static void count(struct gateway *gateway, struct request *rq, enum event_kind k
 
     if (kind == EVENT_SENT) {
         signals_sent(signals, share, rq->prompt_tokens, rq->share.uncached,
-                     predicted_prefill_s(gateway->sim, rq, rq->share.uncached), now_us);
+                     predicted_prefill_s(gateway, rq), now_us);
         active_add(active, rq->keys, rq->key_count);
     } else if (kind == EVENT_FIRST_TOKEN) {
         signals_first_token(signals, share, now_us);
@@ -123,13 +123,17 @@ static void look_up(struct decision *d)
 
     for (uint32_t i = 0; i < sim->conf->replicas; i++)
         columns[i] = i;
+    d->known = 0;
     prefix_index_tend(sim->index, sim->now_us, 0);
     prefix_index_match(sim->index, d->request->keys, d->request->key_count, columns,
                        sim->conf->replicas, matches);
     for (uint32_t i = 0; i < sim->conf->replicas; i++) {
         uint32_t most = (d->request->prompt_tokens - 1) / BLOCK_TOKENS;
 
-        d->cached[i] = (matches[i].blocks < most ? matches[i].blocks : most) * BLOCK_TOKENS;
+        uint32_t blocks = matches[i].blocks < most ? matches[i].blocks : most;
+
+        d->cached[i] = blocks * BLOCK_TOKENS;
+        d->known = blocks > d->known ? blocks : d->known;
     }
 }
 
@@ -141,7 +145,9 @@ static void dispatch(struct gateway *gateway, struct request *rq)
     double until_first_s;
 
     count_everywhere(sim, rq, EVENT_SENT);
-    hold_charge(&gateway->hold, rq->tenant, predicted_prefill_s(sim, rq, rq->share.uncached));
+    if (rq->known_key)
+        heat_note(&gateway->heat, rq->known_key, sim->now_us);
+    hold_charge(&gateway->hold, rq->tenant, predicted_prefill_s(gateway, rq));
     signals_read(&gateway->views[rq->replica].signals, sim->now_us, &load);
     until_first_s = 2 * load.queued_s > 2 ? 2 * load.queued_s : 2;
     prefix_index_speculate(
@@ -178,6 +184,7 @@ static bool choose(struct decision *d, bool any)
             rq->replica = i;
     }
     rq->share.uncached = rq->prompt_tokens - d->cached[rq->replica];
+    rq->known_key = d->known > 0 ? rq->keys[d->known - 1] : 0;
     return fits;
 }
 
@@ -188,7 +195,7 @@ static bool place(void *user, struct hold_item *item, bool any, double *ret_cost
     struct decision d = { .sim = gateway->sim, .gateway = gateway, .request = rq };
     bool fits = choose(&d, any);
 
-    *ret_cost_s = predicted_prefill_s(gateway->sim, rq, rq->share.uncached);
+    *ret_cost_s = predicted_prefill_s(gateway, rq);
     return fits;
 }
 
@@ -309,10 +316,19 @@ static void add_replica(struct sim *sim, uint32_t i)
     replica->cache.listener = &sim->columns[i].listener;
 }
 
+static struct pace pace_times(const struct pace *pace, double factor)
+{
+    return (struct pace){ pace->token_s * factor, pace->square_s * factor, pace->step_s * factor,
+                          pace->sequence_s * factor, pace->context_s * factor };
+}
+
 static void add_gateway(struct sim *sim, uint32_t i)
 {
     struct gateway *gateway = &sim->gateways[i];
 
+    for (uint32_t r = 0; r < sim->conf->replicas; r++)
+        gateway->views[r].pace =
+            pace_times(&sim->conf->pace, sim->conf->slow_told ? sim->replicas[r].slowness : 1);
     gateway->sim = sim;
     gateway->index = i;
     hold_init(&gateway->hold, &sim->conf->hold, place, release, gateway);

@@ -8,6 +8,7 @@
 #ifndef SLUICE_FLEET_SIM_H
 #define SLUICE_FLEET_SIM_H
 
+#include "routing/heat.h"
 #include "routing/prefix_index.h"
 #include "routing/price.h"
 #include "tests/bench/fleet/active.h"
@@ -19,6 +20,7 @@
 /* What a gateway knows of a replica. */
 struct view {
     struct signals signals;
+    struct pace pace; /* as far as it knows */
     uint32_t scraped_waiting;
     double scraped_usage;
     struct active active;
@@ -31,6 +33,7 @@ struct gateway {
     uint32_t index;
     struct view views[REPLICAS_MAX];
     struct hold hold;
+    struct heat heat;
     uint32_t turn; /* round robin */
 };
 
@@ -40,6 +43,7 @@ struct decision {
     struct gateway *gateway;
     struct request *request;
     uint32_t cached[REPLICAS_MAX]; /* tokens */
+    uint32_t known;                /* blocks of its prompt that some replica has */
 };
 
 /* The request and a replica as routing/price takes them. */
@@ -67,9 +71,10 @@ struct sim_conf {
     bool sync_never;
     uint64_t scrape_us; /* age of scraped metrics, at most */
     double slow_factor; /* half of the replicas take this times as long */
+    bool slow_told;     /* gateways know which ones; else all seem alike to them */
     struct price_conf price;
     struct hold_conf hold;
-    struct pace pace; /* what gateways believe */
+    struct pace pace; /* what gateways believe of a replica that is not slow */
     double output;    /* tokens expected */
     uint64_t deadline_us;
 };

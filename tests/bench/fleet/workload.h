@@ -27,6 +27,7 @@ struct request {
 
     /* the gateway's */
     uint32_t gateway;
+    uint64_t known_key; /* of the deepest block that some replica had when it was chosen; 0: none */
     struct share share;
     struct hold_item held;
     struct share *shares_others; /* at gateways other than its own; NULL with one gateway */
