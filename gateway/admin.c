@@ -124,6 +124,8 @@ static void collect_pool(struct metric_writer *writer, const struct pool *pool, 
 
     metric_sample(writer, METRIC_ID_panic, &name,
                   atomic_load_explicit(&pool->state->panicking, memory_order_relaxed));
+    metric_sample(writer, METRIC_ID_pool_waiting, &name,
+                  atomic_load_explicit(&pool->state->room.waiting, memory_order_relaxed));
     for (size_t i = 0; i < pool->count; i++) {
         const struct endpoint *endpoint = &pool->endpoints[i];
         struct slice labels[] = { name, slice_str(endpoint->name) };

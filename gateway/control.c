@@ -27,6 +27,7 @@
 #include "gateway/upstream/pool.h"
 #include "routing/catalog.h"
 #include "routing/fleet_recipes.h"
+#include "routing/hold_conf.h"
 #include "routing/holdings.h"
 #include "routing/names.h"
 #include "routing/probe.h"
@@ -52,8 +53,8 @@
 #define DRAIN_LOOK_US    (10 * CLOCK_US_PER_MS)
 
 const struct directive_set *const all_directives[] = {
-    &process_set, &listeners_set, &admin_set,    &models_set,
-    &pools_set,   &pipeline_set,  &holdings_set, NULL,
+    &process_set, &listeners_set, &admin_set,    &models_set,   &pools_set,
+    &classes_set, &hold_set,      &pipeline_set, &holdings_set, NULL,
 };
 
 struct control_thread { /* a worker and what it alone touches */
@@ -64,6 +65,7 @@ struct control_thread { /* a worker and what it alone touches */
 struct control {
     struct worker *worker; /* this thread's */
     struct control_thread *threads;
+    struct worker **workers; /* of the threads */
     unsigned thread_count;
     struct conf *conf;
     struct conf *coming; /* a reload's that waits for names; NULL: none */
@@ -326,6 +328,8 @@ static void control_publish(struct control *control, struct fleet *fleet)
     probes_follow(control->probes, fleet);
     catalog_follow(control->catalog, fleet);
     scraper_follow(control->scraper, fleet);
+    for (size_t i = 0; i < fleet->pool_count; i++)
+        room_made(fleet->pools[i].state); /* where endpoints were added */
     fleet_unref(before);
 }
 
@@ -685,8 +689,13 @@ static void boot_threads(struct control *control)
     CHECK(getrandom(&control->prefix_seed, sizeof(control->prefix_seed), 0) ==
           (ssize_t)sizeof(control->prefix_seed));
     control->threads = xcalloc(control->thread_count, sizeof(*control->threads));
+    control->workers = xcalloc(control->thread_count, sizeof(*control->workers));
     for (unsigned t = 0; t < control->thread_count; t++)
         boot_thread(control, t);
+    for (unsigned t = 0; t < control->thread_count; t++) {
+        control->workers[t] = control->threads[t].worker;
+        exchanges_meet(control->workers[t]->exchanges, control->workers, control->thread_count);
+    }
 }
 
 static void start(struct control *control)
@@ -727,6 +736,7 @@ static void free_threads(struct control *control)
         free_worker(thread->worker);
     }
     free(control->threads);
+    free(control->workers);
 }
 
 /* In a last turn of the control loop, when no other thread runs any more. */
@@ -753,6 +763,18 @@ static void join_threads(struct control *control)
         worker_join(control->threads[t].worker);
 }
 
+/* What workers had sent each other when their threads ended, and what comes of it. */
+static void open_last_letters(struct control *control)
+{
+    bool opened;
+
+    do {
+        opened = false;
+        for (unsigned t = 0; t < control->thread_count; t++)
+            opened |= mailbox_open_all(control->workers[t]->mailbox);
+    } while (opened);
+}
+
 static void control_free(struct control *control, bool running)
 {
     if (running)
@@ -760,6 +782,7 @@ static void control_free(struct control *control, bool running)
     control->closing.open = close_control;
     mailbox_send(control->worker->mailbox, &control->closing);
     worker_run(control->worker);
+    open_last_letters(control);
     free_threads(control);
     servers_free(control->servers, control->server_count);
     snapshot_slot_release(&control->fleet_slot);

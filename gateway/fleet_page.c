@@ -117,7 +117,7 @@ static void write_pool(const struct pool *pool, uint64_t now_us, size_t *room, s
 
     write_open(json_pack("{s:s, s:s, s:s, s:I, s:b}", "pool", pool->name, "engine",
                          pool->engine->name, "route", pick_names[pool->conf->route], "waiting",
-                         (json_int_t)GET(&pool->state->waiting), "panic",
+                         (json_int_t)GET(&pool->state->room.waiting), "panic",
                          (int)GET(&pool->state->panicking)),
                out);
     buf_printf(out, ",\"endpoints\":[");

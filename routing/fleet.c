@@ -67,6 +67,7 @@ static struct pool_state *pool_state_for(const struct fleet_build *build, const 
     snapshot_init(&state->snapshot, pool_state_free);
     snapshot_slot_init(&state->cards);
     state->retry_tokens = RETRY_TOKENS_START;
+    state->hash = map_hash(slice_str(name));
     return state;
 }
 
@@ -433,6 +434,27 @@ void fleet_retire(const struct fleet *before, const struct fleet *after)
 {
     fleet_mark(after, after->number);
     fleet_mark(before, after->number);
+}
+
+bool pool_answers(const struct pool *pool)
+{
+    for (size_t i = 0; i < pool->count; i++) {
+        const struct endpoint_state *state = pool->endpoints[i].state;
+
+        if (!atomic_load_explicit(&state->probe_failing, memory_order_relaxed) &&
+            !atomic_load_explicit(&state->gone, memory_order_relaxed))
+            return true;
+    }
+    return false;
+}
+
+const struct endpoint *pool_endpoint_with(const struct pool *pool,
+                                          const struct endpoint_state *state)
+{
+    for (size_t i = 0; i < pool->count; i++)
+        if (pool->endpoints[i].state == state)
+            return &pool->endpoints[i];
+    return NULL;
 }
 
 const struct model *fleet_model(const struct fleet *fleet, struct slice name)

@@ -17,6 +17,7 @@
 #include "routing/health.h"
 #include "routing/heat.h"
 #include "routing/price.h"
+#include "routing/room.h"
 
 struct timeouts_conf {
     uint64_t connect, queue, first_token, idle, total; /* ms */
@@ -90,10 +91,12 @@ struct pool_state {
     struct snapshot snapshot;
     _Atomic uint32_t cursor;      /* round robin */
     _Atomic int64_t retry_tokens; /* thousandths of a retry */
-    _Atomic uint32_t waiting;     /* exchanges that wait for room at an endpoint */
     _Atomic bool panicking;
     struct pace_learner pace;   /* how fast its endpoints are */
     struct heat heat;           /* what many of its prompts begin with */
+    struct room room;           /* who waits for room at an endpoint */
+    uint64_t hash;              /* of its name: which worker is its home */
+    struct pool_hold *hold;     /* gateway/proxy/home: those who wait; the home's thread */
     struct snapshot_slot cards; /* routing/catalog: what its engines say they serve */
 };
 
@@ -159,6 +162,13 @@ void fleet_unref(struct fleet *fleet);
 /* Marks the endpoints of `before` that `after` no longer has as gone, and those of `after` as not.
  */
 void fleet_retire(const struct fleet *before, const struct fleet *after);
+
+/* Whether it has an endpoint of which active checks, where there are any, do not say that it is
+ * down. Any thread. */
+bool pool_answers(const struct pool *pool);
+/* The one with that state; NULL: it has none. */
+const struct endpoint *pool_endpoint_with(const struct pool *pool,
+                                          const struct endpoint_state *state);
 
 /* By name, alias or adapter; NULL when there is none and no "*". Who names none (empty) means the
  * only one. */

@@ -8,8 +8,8 @@
 static const struct directive timeouts_rows[] = {
     DIRECTIVE_DURATION(struct timeouts_conf, connect, "2s", 1, 600e3,
                        "To reach an endpoint, TLS included."),
-    DIRECTIVE_DURATION(struct timeouts_conf, queue, "50s", 0, 3600e3,
-                       "To wait in the gateway for an endpoint with room."),
+    DIRECTIVE_DURATION(struct timeouts_conf, queue, "120s", 0, 3600e3,
+                       "To wait in the gateway for an endpoint with room; past it 503."),
     DIRECTIVE_DURATION(struct timeouts_conf, first_token, "120s", 1, 86400e3,
                        "From sending a request to the first content of its stream."),
     DIRECTIVE_DURATION(struct timeouts_conf, idle, "60s", 1, 86400e3,

@@ -8,7 +8,14 @@
  */
 #include "routing/hold.h"
 
+#include <math.h>
 #include <stdlib.h>
+
+/* What was released longer ago than this says little about the next minute. */
+#define RATE_FADES_S 30
+
+/* A rate is known after so many seconds with somebody waiting. */
+#define RATE_KNOWN_S 5
 
 /* Tenants whose counters are kept; past it those of whom nobody waits go, the longest unused first.
  */
@@ -42,6 +49,7 @@ struct hold_class {
     struct list queues;    /* whose turn it is to be looked at in front */
     struct map queues_map; /* the same by tenant */
     uint32_t queue_count;
+    double cost_s; /* of all its items */
 };
 
 static struct slice id_key(const uint64_t *id)
@@ -176,15 +184,48 @@ static void drop_empty(struct hold_queue *queue)
     free(class);
 }
 
-bool hold_add(struct hold *hold, struct hold_item *item)
+/* Brings the fading sums up to now. Time in which nobody waits says nothing of the rate. */
+static void note_time(struct hold *hold, uint64_t now_us)
+{
+    double passed_s, left;
+
+    if (hold->seen_us > 0 && now_us > hold->seen_us) {
+        passed_s = (double)(now_us - hold->seen_us) * 1e-6;
+        left = exp(-passed_s / RATE_FADES_S);
+        hold->released_s *= left;
+        hold->busy_s = hold->busy_s * left + RATE_FADES_S * (1 - left);
+    }
+    hold->seen_us = hold->count > 0 ? now_us : 0;
+}
+
+double hold_predict_s(struct hold *hold, int rank, uint64_t now_us)
+{
+    double before_s = 0;
+
+    note_time(hold, now_us);
+    LIST_FOREACH (at, &hold->classes) {
+        const struct hold_class *class = CONTAINER_OF(at, struct hold_class, link);
+
+        if (class->rank >= rank)
+            before_s += class->cost_s;
+    }
+    if (hold->busy_s < RATE_KNOWN_S || before_s <= 0)
+        return 0;
+    if (before_s * hold->busy_s >= HOLD_LONGEST_S * hold->released_s)
+        return HOLD_LONGEST_S;
+    return before_s * hold->busy_s / hold->released_s;
+}
+
+enum hold_answer hold_add(struct hold *hold, struct hold_item *item, uint64_t now_us)
 {
     struct hold_tenant *tenant;
 
+    note_time(hold, now_us);
     if (hold->count >= hold->conf->length)
-        return false;
+        return HOLD_FULL;
     tenant = tenant_of(hold, item->tenant);
     if (tenant->waiting >= hold->conf->tenant_length)
-        return false;
+        return HOLD_TENANT_FULL;
     if (tenant->waiting == 0) {
         double least = least_served_s(hold, tenant->served_s);
 
@@ -193,14 +234,17 @@ bool hold_add(struct hold *hold, struct hold_item *item)
     }
     tenant->waiting++;
     hold->count++;
+    hold->seen_us = now_us;
     item->queue = queue_of(hold, item->rank, tenant);
+    item->queue->class->cost_s += item->cost_s;
     list_push(&item->queue->items, &item->link);
-    return true;
+    return HOLD_ADDED;
 }
 
 void hold_remove(struct hold *hold, struct hold_item *item)
 {
     list_remove(&item->link);
+    item->queue->class->cost_s -= item->cost_s;
     item->queue->tenant->waiting--;
     hold->count--;
     drop_empty(item->queue);
@@ -225,14 +269,16 @@ static double waited_s(const struct search *search, const struct hold_item *item
 static void consider(struct search *search, struct hold_item *item)
 {
     struct hold *hold = search->hold;
-    bool ahead = item->queue->tenant->served_s > search->fair_s;
-    double order_s;
+    bool ahead = item->queue->tenant->served_s > search->fair_s, fits;
+    double before_s = item->cost_s, order_s;
 
     if (search->best && ahead && !search->best_is_ahead)
         return;
-    if (!hold->place(hold->user, item, search->now_us >= item->deadline_us, &order_s))
+    fits = hold->place(hold->user, item, search->now_us >= item->deadline_us, &item->cost_s);
+    item->queue->class->cost_s += item->cost_s - before_s;
+    if (!fits)
         return;
-    order_s -= waited_s(search, item) / hold->conf->age;
+    order_s = item->cost_s - waited_s(search, item) / hold->conf->age;
     if (search->best && ahead == search->best_is_ahead && order_s >= search->best_order_s)
         return;
     search->best = item;
@@ -279,8 +325,10 @@ void hold_turn(struct hold *hold, uint64_t now_us)
 {
     struct hold_item *item;
 
-    while (hold->count > 0 && (item = find_next(hold, now_us))) {
+    note_time(hold, now_us);
+    while (hold->count > 0 && (item = find_next(hold, now_us)) && hold->release(hold->user, item)) {
+        hold->released_s += item->cost_s;
         hold_remove(hold, item);
-        hold->release(hold->user, item);
     }
+    note_time(hold, now_us);
 }

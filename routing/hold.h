@@ -26,6 +26,9 @@ struct hold_conf {
     double fair_s;          /* seconds of service that a tenant may be ahead of the least served */
 };
 
+/* The longest that hold_predict_s says: where nothing moves. */
+#define HOLD_LONGEST_S 600
+
 extern const struct hold_conf hold_conf_default;
 
 /* A tenant's part of a class. */
@@ -36,6 +39,7 @@ struct hold_item {
     uint64_t tenant; /* a hash of its name; 0 is a tenant, too */
     int rank;        /* higher goes first */
     uint64_t since_us, deadline_us;
+    double cost_s; /* seconds to compute; kept true by the hold once it is added */
 
     /* the hold's */
     struct list link; /* of its queue's items, oldest first */
@@ -43,12 +47,15 @@ struct hold_item {
 };
 
 /*
- * Whether the item's best endpoint (with `any`: some endpoint) has room now, and if so how many
- * seconds it would compute there. May not add or remove items.
+ * Whether the item's best endpoint (with `any`: some endpoint) has room now, and how many seconds
+ * it would compute there (untouched where that is not known). May not add or remove items.
  */
 typedef bool hold_place_fn(void *user, struct hold_item *item, bool any, double *ret_cost_s);
-/* It goes, where place said last for it; it is off the hold. May not add or remove items. */
-typedef void hold_release_fn(void *user, struct hold_item *item);
+/*
+ * It goes, where place said last for it; the hold forgets it afterwards. False: somebody else took
+ * the room meanwhile; it stays, and the turn is over. May not add or remove items.
+ */
+typedef bool hold_release_fn(void *user, struct hold_item *item);
 
 struct hold {
     const struct hold_conf *conf;
@@ -60,19 +67,32 @@ struct hold {
     struct list classes;    /* struct hold_class, highest rank first; those with items only */
     struct list tenants;    /* struct hold_tenant, longest unused first */
     struct map tenants_map; /* the same by id */
+
+    /* How fast those that wait get away: sums that fade, over the time in which somebody waited. */
+    double released_s, busy_s;
+    uint64_t seen_us; /* up to when busy_s counts; 0: nobody waits */
 };
 
 void hold_init(struct hold *hold, const struct hold_conf *conf, hold_place_fn *place,
                hold_release_fn *release, void *user);
 void hold_release(struct hold *hold); /* nobody may be left */
 
-/* False, and nothing done, when the hold or the tenant's part of it is full. */
-bool hold_add(struct hold *hold, struct hold_item *item) MUST_USE;
+enum hold_answer { HOLD_ADDED, HOLD_FULL, HOLD_TENANT_FULL };
+
+/* Anything but HOLD_ADDED: nothing was done. */
+enum hold_answer hold_add(struct hold *hold, struct hold_item *item, uint64_t now_us) MUST_USE;
 /* It does not wait any more: it was given up. */
 void hold_remove(struct hold *hold, struct hold_item *item);
 
 /* Lets go whoever can: call it when room may have come. */
 void hold_turn(struct hold *hold, uint64_t now_us);
+
+/*
+ * How long an item of this rank that came now would wait: the seconds to compute of all that go
+ * before it, over how fast such seconds went away of late. 0: nobody is before it, or too little
+ * was seen.
+ */
+double hold_predict_s(struct hold *hold, int rank, uint64_t now_us);
 
 /* A tenant got so much service, whether its request waited or not. */
 void hold_charge(struct hold *hold, uint64_t tenant, double service_s);

@@ -52,6 +52,7 @@ static void probe_set_failing(struct probe *probe, bool failing, const char *why
     atomic_store_explicit(&probe->state->returned_us, probe->probes->control->now_us,
                           memory_order_relaxed);
     log_info(&probe->endpoint->subject, "health check: well again");
+    room_made(probe->pool->state);
 }
 
 static void probe_judge(struct probe *probe, bool good, const char *why)

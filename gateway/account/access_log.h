@@ -41,6 +41,7 @@ struct access_entry {
     uint64_t request_bytes;      /* of the body */
     uint64_t response_bytes;     /* of the body */
     int64_t duration_us;         /* head complete to end; -1 here and below: unknown, left out */
+    int64_t held_us;             /* waiting for room at an endpoint */
     int64_t first_token_us;      /* head complete to the first content event */
     int64_t prompt_tokens;       /* as the engine reported them, cached ones included */
     int64_t cached_tokens;

@@ -95,13 +95,13 @@ static struct list *reversed(struct list *newest)
     return first;
 }
 
-void mailbox_open_all(struct mailbox *mailbox)
+bool mailbox_open_all(struct mailbox *mailbox)
 {
     struct list *at;
 
     mailbox_read_wakes(mailbox);
     if (!atomic_load_explicit(&mailbox->newest, memory_order_relaxed))
-        return;
+        return false;
     at = reversed(atomic_exchange_explicit(&mailbox->newest, NULL, memory_order_acquire));
     while (at) {
         struct letter *letter = CONTAINER_OF(at, struct letter, link);
@@ -109,4 +109,5 @@ void mailbox_open_all(struct mailbox *mailbox)
         at = at->next; /* first: the letter may be gone once it is opened */
         letter->open(letter, mailbox->receiver);
     }
+    return true;
 }

@@ -23,8 +23,8 @@ void mailbox_free(struct mailbox *mailbox);
 int mailbox_fd(const struct mailbox *mailbox);
 /* Any thread. The letter must not be under way already. */
 void mailbox_send(struct mailbox *mailbox, struct letter *letter);
-/* Receiver's thread: opens all that are there, oldest first. Costs no system call when there is
- * nothing to read. */
-void mailbox_open_all(struct mailbox *mailbox);
+/* Receiver's thread: opens all that are there, oldest first. False: there were none. Costs no
+ * system call when there is nothing to read. */
+bool mailbox_open_all(struct mailbox *mailbox);
 
 #endif

@@ -77,6 +77,7 @@ struct dialect_type {
                      */
     bool streams;   /* `stream` asks for a streamed answer */
     bool streams_unasked;    /* ... and is on when left out */
+    bool keeps_alive;        /* its streams are server-sent events, and comments may go before */
     bool include_usage;      /* takes stream_options.include_usage */
     const char *error_media; /* content type of `error` */
 

@@ -117,6 +117,7 @@ const struct dialect_type dialect_chat = {
     .prompt = DIALECT_PROMPT_CHAT,
     .needs_model = true,
     .streams = true,
+    .keeps_alive = true,
     .include_usage = true,
     .error_media = "application/json",
     .error = openai_error,

@@ -13,6 +13,7 @@ const struct dialect_type dialect_completions = {
     .prompt = DIALECT_PROMPT_TEXT,
     .needs_model = true,
     .streams = true,
+    .keeps_alive = true,
     .include_usage = true,
     .error_media = "application/json",
     .error = openai_error,

@@ -172,6 +172,7 @@ const struct dialect_type dialect_messages = {
     .to_chat = convert_messages,
     .needs_model = true,
     .streams = true,
+    .keeps_alive = true,
     .error_media = "application/json",
     .error = error,
     .stream_error = stream_error,

@@ -105,6 +105,7 @@ const struct dialect_type dialect_responses = {
     .to_chat = convert_responses,
     .needs_model = true,
     .streams = true,
+    .keeps_alive = true,
     .error_media = "application/json",
     .error = openai_error,
     .stream_error = stream_error,

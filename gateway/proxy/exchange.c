@@ -6,8 +6,9 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/metric.h"
+#include "gateway/proxy/home.h"
+#include "routing/hold_conf.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -33,7 +34,7 @@ struct exchanges *exchanges_new(struct worker *worker, uint64_t prefix_seed)
     exchanges->pipeline = pipeline_new();
     exchanges->prefix_seed = prefix_seed;
     exchanges->decision = decision_new();
-    room_init(&exchanges->room, worker);
+    exchanges->home = home_new(worker);
     list_init(&exchanges->active);
     CHECK(getrandom(&exchanges->random, sizeof(exchanges->random), 0) ==
           (ssize_t)sizeof(exchanges->random));
@@ -45,11 +46,17 @@ void exchanges_free(struct exchanges *exchanges)
     if (!exchanges)
         return;
     CHECK(list_is_empty(&exchanges->active));
-    room_release(&exchanges->room);
+    home_free(exchanges->home);
     decision_free(exchanges->decision);
     pipeline_free(exchanges->pipeline);
     tally_free(exchanges->tally);
     free(exchanges);
+}
+
+void exchanges_meet(struct exchanges *exchanges, struct worker *const *workers, unsigned count)
+{
+    exchanges->peers = workers;
+    exchanges->peer_count = count;
 }
 
 /* splitmix64 (S. Vigna, public domain reference): spreads well, costs nothing. */
@@ -168,7 +175,9 @@ static struct due exchange_due(const struct exchange *x)
     if (!timeouts || x->step == &step_reply || x->step == &step_finish)
         return due;
     due_add(&due, x->begun_us, timeouts->total, &reason_total_timeout);
-    if (x->step == &step_route)
+    if (x->step == &step_route && x->cold)
+        due_add(&due, x->queued_us, hold_limits(x->fleet->conf)->cold_start, &reason_no_endpoint);
+    else if (x->step == &step_route)
         due_add(&due, x->queued_us, timeouts->queue, &reason_queue_timeout);
     else if (x->streams && !x->first_content_us)
         due_add(&due, x->sent_us, timeouts->first_token, &reason_first_token_timeout);
@@ -228,7 +237,7 @@ void exchange_start(struct client *client, struct stream *stream)
     defer_init(&x->wake, exchange_on_wake);
     timer_init(&x->deadline, exchange_on_deadline);
     share_init(&x->share);
-    list_init(&x->room_link);
+    timer_init(&x->comment, keepalive_on_due);
     list_push(&exchanges->active, &x->link);
     metric_add(worker->metrics, METRIC_ID_exchanges_started, 1);
     metric_add(worker->metrics, METRIC_ID_exchanges_active, 1);
@@ -240,6 +249,10 @@ void exchange_start(struct client *client, struct stream *stream)
 const struct step *exchange_fail(struct exchange *x, const struct reason *reason)
 {
     x->reason = x->reason ? x->reason : reason;
+    if (x->opened && !x->committed && x->reason->status > 0)
+        (void)exchange_end_stream(x, x->reason);
+    if (x->opened)
+        return &step_finish;
     return x->reason->status > 0 && !x->committed ? &step_reply : &step_finish;
 }
 

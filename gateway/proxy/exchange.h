@@ -20,11 +20,12 @@
 #include "gateway/base/log.h"
 #include "gateway/prompt/prompt.h"
 #include "gateway/proxy/exchanges.h"
+#include "gateway/proxy/keepalive.h"
 #include "gateway/proxy/prediction.h"
-#include "gateway/proxy/room.h"
 #include "gateway/proxy/server.h"
 #include "gateway/proxy/share.h"
 #include "gateway/proxy/tally.h"
+#include "gateway/proxy/waiting.h"
 #include "gateway/upstream/attempt.h"
 #include "routing/decide.h"
 
@@ -37,9 +38,6 @@ struct step {
 
 extern const struct step step_head, step_admit, step_body, step_prompt, step_version, step_tokens,
     step_route, step_attempt, step_relay, step_reply, step_finish;
-
-/* The most endpoints one exchange tries (the bound of the `attempts` directive). */
-#define EXCHANGE_TRIES_MAX 8
 
 /* A body that streams through unread is kept up to here for a second try. */
 #define EXCHANGE_KEEP_BYTES (128 * 1024)
@@ -65,7 +63,8 @@ struct exchange {
 
     /* when; worker->now_us, 0: not yet */
     uint64_t begun_us, body_us, sent_us, first_content_us, last_content_us;
-    uint64_t queued_us; /* since when it waits for room at an endpoint */
+    uint64_t queued_us; /* since when it waits for room at an endpoint; 0: it does not */
+    uint64_t held_us;   /* how long it has waited for that before */
     uint64_t begun_wall_us;
 
     /* what was asked */
@@ -90,13 +89,16 @@ struct exchange {
     const struct version *version;
     struct prediction prediction;
     const struct endpoint *endpoint; /* of the attempt at hand */
-    const struct endpoint *tried[EXCHANGE_TRIES_MAX];
+    const struct endpoint *tried[TRIES_MAX];
     uint32_t tries;
     struct choice choice;
     char *explanation; /* of the last decision, where it was asked for (explanation.h); NULL */
     bool counted;      /* the endpoint's inflight counts it, and its signals do */
     struct exchange_share share;
-    struct list room_link;   /* room->waiting */
+    struct ticket *ticket;   /* it waits for room: ours; NULL: it does not */
+    bool cold;               /* ... and for an endpoint that answers at all */
+    bool none_answered;      /* it was tried at endpoints that are down, as checks say of all */
+    uint32_t retry_after_s;  /* of a refusal; 0: not known */
     struct message *request; /* as the endpoint gets it */
     struct attempt attempt;
 
@@ -104,8 +106,10 @@ struct exchange {
     struct usage_reader reader;
     bool reading;     /* reader is in use */
     struct buf ready; /* read, not yet given to the client */
-    bool committed;   /* the client has the head: no other try */
-    bool finishing;   /* step finish has begun */
+    bool opened;      /* the client has a head of ours and comments (keepalive), and no answer */
+    bool committed;   /* the client has an answer's head or, opened, its bytes: no other try */
+    struct timer comment; /* keepalive's */
+    bool finishing;       /* step finish has begun */
     bool answer_streamed;
     bool cut_inside;         /* it ended in the middle of an event */
     struct tally_gaps *gaps; /* between content events; NULL until there is one */
@@ -120,8 +124,10 @@ struct exchanges {
     struct worker *worker;
     struct list active;
     struct tally *tally;
-    struct room room;
-    struct decision *decision; /* scratch: the last one's, whoever it was for */
+    struct decision *decision;   /* scratch: the last one's, whoever it was for */
+    struct home *home;           /* the pools that wait here */
+    struct worker *const *peers; /* all workers with exchanges, by index; borrowed */
+    unsigned peer_count;
     struct pipeline *pipeline;
     uint64_t pipeline_fleet;   /* number of the newest fleet it has worked for */
     uint64_t pipeline_long_us; /* the turn (worker->now_us) in which it did its last long work */
@@ -166,6 +172,10 @@ const struct step *exchange_retry(struct exchange *x, const struct reason *reaso
 const struct reason *exchange_push_body(struct exchange *x) MUST_USE;
 /* No other try will be made with what is kept of the body. */
 void exchange_forget_body(struct exchange *x);
+
+/* Tells the client inside its stream, which has begun and is between events, why there is no more
+ * of it, and ends it. False where the dialect has no words for that: nothing was done. */
+bool exchange_end_stream(struct exchange *x, const struct reason *reason);
 
 /* For /exchanges: one line. */
 void exchange_print(const struct exchange *x, struct buf *out);

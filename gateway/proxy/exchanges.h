@@ -11,7 +11,9 @@ struct exchanges;
 
 /* prefix_seed: of block keys where the directive is left out; the same for all workers. */
 struct exchanges *exchanges_new(struct worker *worker, uint64_t prefix_seed);
-/* All of them must be over. NULL is fine. */
+/* All workers with exchanges, by index, this one among them; borrowed. Before threads start. */
+void exchanges_meet(struct exchanges *exchanges, struct worker *const *workers, unsigned count);
+/* All of them must be over, and all letters opened. NULL is fine. */
 void exchanges_free(struct exchanges *exchanges);
 
 /* A line for each that is under way, `max` at most, then how many more there are. The worker's

@@ -32,10 +32,10 @@ void exchange_leave_endpoint(struct exchange *x, const struct reason *reason)
     endpoint_leave(x->endpoint);
     x->counted = false;
     tally_attempt(x->worker->exchanges->tally, x, reason);
-    room_made(&x->worker->exchanges->room, x);
     if (!is_no_verdict(reason))
         health_report(x->endpoint, x->version->pool->conf->health, x->worker->metrics,
                       x->worker->now_us, reason != &reason_done);
+    room_made(x->version->pool->state);
 }
 
 static bool may_retry(const struct exchange *x, const struct reason *reason)
@@ -58,10 +58,35 @@ static void forget_answer(struct exchange *x)
     buf_release(&x->ready);
 }
 
+/*
+ * Nobody is there, as active checks say of every endpoint and this one shows: it waits for one that
+ * comes (hold.cold_start). Those that a check says are down are tried all the same first, because
+ * checks can be wrong of all of them at once (health.panic).
+ */
+static bool may_wait_for_first(const struct exchange *x, const struct reason *reason)
+{
+    bool absent = reason == &reason_dial_failed || reason == &reason_dial_timeout ||
+                  reason == &reason_name_failed;
+
+    return absent && !x->committed && x->body_replayable && waiting_is_for_first(x) &&
+           !pool_answers(x->version->pool);
+}
+
+static const struct step *wait_for_first(struct exchange *x, const struct reason *reason)
+{
+    exchange_leave_endpoint(x, reason);
+    forget_answer(x);
+    x->tries = 0;
+    x->none_answered = true;
+    return &step_route;
+}
+
 const struct step *exchange_retry(struct exchange *x, const struct reason *reason)
 {
     struct slice pool = slice_str(x->version->pool->name);
 
+    if (may_wait_for_first(x, reason))
+        return wait_for_first(x, reason);
     if (!may_retry(x, reason))
         return NULL;
     if (!router_take_retry(x->version->pool)) {

@@ -9,7 +9,7 @@
 #define SLUICE_PROXY_SHARE_H
 
 #include "gateway/base/timer.h"
-#include "routing/pace.h"
+#include "routing/decide.h"
 
 struct exchange;
 
@@ -22,12 +22,27 @@ struct exchange_share {
     struct timer prefilled;
 };
 
+/* A place at an endpoint that is kept, by an exchange's worker or by its pool's home: inflight
+ * counts it, and its signals do. */
+struct share_place {
+    struct share counted;
+    struct load before; /* what was there before it */
+};
+
+/* Takes a place for who asked, where `choice` says. False: the endpoint is at its `concurrency`,
+ * and nothing was done. Any worker. */
+bool share_keep(const struct decide_call *call, const struct endpoint *endpoint,
+                const struct choice *choice, struct share_place *ret_place) MUST_USE;
+/* Nobody goes there. */
+void share_give_back(const struct endpoint *endpoint, struct share_place *place, uint64_t now_us);
+
 void share_init(struct exchange_share *share);
-/* It has a place at x->endpoint, which was chosen as x->choice says. */
-void share_begin(struct exchange *x);
+/* The place, kept as x->choice says, is the exchange's. */
+void share_begin(struct exchange *x, const struct endpoint *endpoint,
+                 const struct share_place *place);
 /* Content has come: `contents` events of a stream, or the first byte of what is none. */
 void share_contents(struct exchange *x, uint32_t contents);
-/* It gives the place back. Nothing happens when it has none. */
+/* Its attempt is over: what it added to the signals is taken off. */
 void share_end(struct exchange *x);
 
 #endif

@@ -74,10 +74,10 @@ static void start(struct exchange *x)
 {
     uint64_t now_us = x->worker->now_us;
 
-    if (x->tries == 0) {
+    if (!x->request) {
         edit_fields(x);
         metric_observe(x->worker->metrics, METRIC_ID_overhead_seconds,
-                       (double)(now_us - x->body_us) / CLOCK_US_PER_S);
+                       (double)(now_us - x->body_us - x->held_us) / CLOCK_US_PER_S);
     }
     x->tried[x->tries++] = x->endpoint;
     x->sent_us = now_us;

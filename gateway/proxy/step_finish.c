@@ -15,8 +15,9 @@ static void let_go(struct exchange *x)
 
     x->finishing = true;
     exchange_leave_endpoint(x, x->reason);
-    room_leave(x);
+    waiting_end(x);
     timer_clear(&x->deadline);
+    timer_clear(&x->comment);
     exchange_forget_body(x);
     buf_release(&x->ready);
     if (!client->closed && !client->out_ended)
@@ -67,6 +68,7 @@ static void write_access_line(const struct exchange *x)
     entry.request_bytes = x->client->in_bytes;
     entry.response_bytes = x->client->out_bytes;
     entry.duration_us = since(x, x->worker->now_us);
+    entry.held_us = x->held_us > 0 ? (int64_t)x->held_us : -1;
     entry.first_token_us = since(x, x->first_content_us);
     entry.prompt_tokens = tokens(x, ANSWER_USAGE_PROMPT, usage->prompt);
     entry.cached_tokens = tokens(x, ANSWER_USAGE_CACHED, usage->cached);

@@ -96,6 +96,8 @@ static bool is_held(const struct exchange *x)
 
     if (x->committed || x->ready.len >= EXCHANGE_HOLD_BYTES || from->in_ended)
         return false;
+    if (keepalive_is_let_down(x))
+        return true;
     switch (x->reader.form) {
     case USAGE_FORM_SSE:
     case USAGE_FORM_LINES:
@@ -120,12 +122,11 @@ static uint64_t answer_length(const struct exchange *x)
     return usage_reader_strips(&x->reader) ? MESSAGE_LENGTH_UNKNOWN : from->head->length;
 }
 
-static void commit(struct exchange *x)
+static void send_head(struct exchange *x)
 {
     struct message *answer = x->attempt.stream->head;
     bool head_only = slice_eq(x->client->head->method, SLICE("HEAD"));
 
-    x->committed = true;
     x->status = answer->status;
     x->filter.answer = answer;
     filters_on_answer(&x->filter);
@@ -137,6 +138,14 @@ static void commit(struct exchange *x)
     if (answer->has_body && !head_only)
         answer->length = answer_length(x);
     stream_send_head(x->client, answer);
+}
+
+static void commit(struct exchange *x)
+{
+    x->committed = true;
+    timer_clear(&x->comment);
+    if (!x->opened)
+        send_head(x);
     exchange_forget_body(x);
 }
 
@@ -169,18 +178,33 @@ static const struct step *end_well(struct exchange *x)
     return &step_finish;
 }
 
+bool exchange_end_stream(struct exchange *x, const struct reason *reason)
+{
+    if (!x->dialect->stream_error || x->client->closed)
+        return false;
+    x->dialect->stream_error(&x->client->out, reason, x->message, x->reader.sequence);
+    stream_send(x->client);
+    stream_send_end(x->client, NULL);
+    return true;
+}
+
+/* An answer that is no stream, to a client that has been told that one comes. */
+static const struct step *let_down(struct exchange *x)
+{
+    const struct reason *reason = keepalive_read_refusal(x);
+
+    exchange_leave_endpoint(x, reason == &reason_endpoint_refusal ? &reason_done : reason);
+    return exchange_fail(x, reason);
+}
+
 /* After the commit: the client is told inside the stream where that is possible, else cut off. */
 static const struct step *end_badly(struct exchange *x, const struct reason *reason)
 {
     x->reason = x->reason ? x->reason : reason;
     exchange_leave_endpoint(x, reason);
     pass_on(x);
-    if (!x->answer_streamed || !x->dialect->stream_error || x->cut_inside ||
-        !usage_reader_is_between(&x->reader))
-        return &step_finish;
-    x->dialect->stream_error(&x->client->out, reason, slice_of(NULL, 0), x->reader.sequence);
-    stream_send(x->client);
-    stream_send_end(x->client, NULL);
+    if (x->answer_streamed && !x->cut_inside && usage_reader_is_between(&x->reader))
+        (void)exchange_end_stream(x, reason);
     return &step_finish;
 }
 
@@ -232,6 +256,8 @@ static const struct step *run(struct exchange *x)
         return fail(x, x->attempt.reason);
     if (is_held(x))
         return NULL;
+    if (keepalive_is_let_down(x))
+        return let_down(x);
     if (from->in_ended && buf_is_empty(&from->in) && is_cut_short(x))
         return fail(x, &reason_endpoint_truncated);
     if (!x->committed)

@@ -7,11 +7,17 @@
 #include "gateway/proxy/explanation.h"
 #include "gateway/proxy/own.h"
 
-/* When it may be worth asking again: queues and restarts are a matter of seconds. */
-#define RETRY_AFTER_S "1"
+/* When it may be worth asking again, where nobody said: queues and restarts are a matter of
+ * seconds. */
+#define RETRY_AFTER_S 1
 
 /* So much of a body is dropped before the answer; more is not worth waiting for. */
 #define REPLY_DROP_BYTES (64 * 1024)
+
+static struct slice retry_after(struct exchange *x)
+{
+    return arena_printf(x->arena, "%u", x->retry_after_s ? x->retry_after_s : RETRY_AFTER_S);
+}
 
 static struct message *make_head(struct exchange *x, unsigned status, const char *media,
                                  size_t length)
@@ -24,7 +30,7 @@ static struct message *make_head(struct exchange *x, unsigned status, const char
     head->length = length;
     message_put(head, FIELD_content_type, slice_str(media));
     if (status == 503 || status == 429)
-        message_put(head, FIELD_retry_after, SLICE(RETRY_AFTER_S));
+        message_put(head, FIELD_retry_after, retry_after(x));
     if (status == 405)
         message_put_other(head, SLICE("allow"), SLICE("POST, GET"));
     if (x->filter.request_id.len > 0)

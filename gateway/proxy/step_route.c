@@ -1,5 +1,6 @@
 /*
- * Step 7, route: an endpoint of the version's pool; or waiting until one has room.
+ * Step 7, route: an endpoint of the version's pool; or waiting until one has room, or answers at
+ * all.
  */
 #include "gateway/proxy/exchange.h"
 #include "gateway/proxy/explanation.h"
@@ -23,51 +24,58 @@ struct decide_call exchange_decide_call(const struct exchange *x)
         .output = prediction_output(x->version, x->prompt),
         .keys = &x->prediction.keys,
         .keys_exact = x->prediction.keys_exact,
-        .room = DECIDE_ROOM_IGNORED,
+        .room = DECIDE_ROOM_OF_BEST,
     };
 }
 
-static void wait_for_room(struct exchange *x)
-{
-    if (!list_is_linked(&x->room_link))
-        x->queued_us = x->worker->now_us;
-    room_wait(&x->worker->exchanges->room, x);
-    exchange_arm(x);
-}
-
+/* By itself, where nobody waits who could want the same place. */
 static const struct step *choose_endpoint(struct exchange *x)
 {
-    struct exchanges *exchanges = x->worker->exchanges;
+    struct decision *decision = x->worker->exchanges->decision;
     struct decide_call call = exchange_decide_call(x);
     enum decide_outcome outcome = DECIDE_WAIT;
     const struct endpoint *endpoint;
+    struct share_place place;
 
-    if (!room_has_others_first(&exchanges->room, x)) {
-        outcome = decide(exchanges->decision, &call, &endpoint, &x->choice);
+    if (!waiting_has_others(x) && !x->none_answered) {
+        outcome = decide(decision, &call, &endpoint, &x->choice);
         if (x->filter.explain)
-            explanation_take(x, explain_text(exchanges->decision, &call, outcome));
+            explanation_take(x, explain_text(decision, &call, outcome));
     }
-    if (outcome == DECIDE_CHOSEN && endpoint_enter(endpoint, call.pool->conf->concurrency)) {
-        x->endpoint = endpoint;
-        x->counted = true;
-        share_begin(x);
-        room_leave(x);
+    if (outcome == DECIDE_CHOSEN && share_keep(&call, endpoint, &x->choice, &place)) {
+        share_begin(x, endpoint, &place);
         return &step_attempt;
     }
-    if (outcome == DECIDE_NONE) {
-        room_leave(x);
+    if (outcome == DECIDE_NONE && !waiting_is_for_first(x))
         return exchange_fail(x, &reason_no_endpoint);
-    }
-    wait_for_room(x);
+    waiting_begin(x);
     return NULL;
 }
 
 static const struct step *run(struct exchange *x)
 {
-    if (!x->reason)
-        return choose_endpoint(x);
-    room_leave(x);
-    return exchange_fail(x, x->reason);
+    const struct reason *reason = x->reason;
+    enum waiting waiting;
+
+    if (reason) {
+        waiting_end(x);
+        return exchange_fail(x, reason);
+    }
+    waiting = waiting_look(x, &reason);
+    switch (waiting) {
+    case WAITING_STILL:
+        return NULL;
+    case WAITING_GO:
+        return &step_attempt;
+    case WAITING_REFUSED:
+        return exchange_fail(x, reason);
+    case WAITING_AGAIN:
+        waiting_begin(x);
+        return NULL;
+    case WAITING_NOT:
+        break;
+    }
+    return choose_endpoint(x);
 }
 
 const struct step step_route = { "route", run };

@@ -36,8 +36,8 @@ class Dns(Scenario):
         """An endpoint on all loopback addresses of one port."""
         return self.recorder(script, host="0.0.0.0")
 
-    def start(self, url, **pool):
-        return self.gateway(config.gateway(config.pool("main", [url], **pool)), prefix=(*OWN_RESOLV_CONF, self.resolv))
+    def start(self, url, top=None, **pool):
+        return self.gateway(config.gateway(config.pool("main", [url], **pool), **(top or {})), prefix=(*OWN_RESOLV_CONF, self.resolv))
 
     def ask(self, gateway):
         client = self.client(gateway)
@@ -104,10 +104,24 @@ class Dns(Scenario):
     def test_a_pool_without_an_address_yet_serves_when_it_gets_one(self):
         recorder = self.everywhere()
         self.dns.records["late.test"] = Record(fault="servfail")
-        gateway = self.start(f"dns:http://late.test:{recorder.port}", timeouts={"queue": "1s"})
-        self.assertIn(self.ask(gateway).status, (502, 503))
+        gateway = self.start(f"dns:http://late.test:{recorder.port}", top={"hold": {"cold_start": "0s"}})
+        self.assertEqual(self.ask(gateway).status, 503)
         self.dns.records["late.test"] = Record(["127.40.0.1"], ttl=5)
         until("it serves", lambda: self.ask(gateway).status == 200, self.slower(15))
+
+    def test_a_request_waits_for_the_first_address_of_its_pool(self):
+        """Scale from zero: it is counted as waiting, and is served when the name has an address."""
+        recorder = self.everywhere()
+        self.dns.records["late.test"] = Record(fault="servfail")
+        for workers in (1, 4):
+            with self.subTest(workers=workers):
+                gateway = self.start(f"dns:http://late.test:{recorder.port}", top={"workers": workers})
+                client = self.client(gateway, timeout=self.slower(20))
+                client.send(chat())
+                until("it waits", lambda: gateway.metrics().total("sluice_pool_waiting", pool="main") == 1, self.slower(5))
+                self.dns.records["late.test"] = Record(["127.40.0.2"], ttl=5)
+                self.assertEqual(client.read_answer().status, 200)
+                self.dns.records["late.test"] = Record(fault="servfail")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ struct rig {
     struct hold hold;
     struct waiter waiters[ITEMS_MAX];
     size_t count;
-    int room; /* for so many more */
+    int room;   /* for so many more */
+    bool taken; /* ... which somebody else takes first */
     size_t looked;
     char order[ITEMS_MAX + 1];
 };
@@ -40,19 +41,22 @@ static bool place(void *user, struct hold_item *item, bool any, double *ret_cost
     return rig->room > 0 && (any || !waiter->blocked);
 }
 
-static void release(void *user, struct hold_item *item)
+static bool release(void *user, struct hold_item *item)
 {
     struct rig *rig = user;
     const struct waiter *waiter = CONTAINER_OF(item, struct waiter, item);
     char one[2] = { waiter->name, 0 };
 
+    if (rig->taken)
+        return false;
     strcat(rig->order, one);
     rig->room--;
     hold_charge(&rig->hold, item->tenant, waiter->cost_s);
+    return true;
 }
 
 /* A waiter: "a:cost_s[,w seconds waited][,t tenant][,r rank][,b]". */
-static bool add(struct rig *rig, const char *text)
+static enum hold_answer add_at(struct rig *rig, const char *text, uint64_t now_us)
 {
     struct waiter *waiter = &rig->waiters[rig->count++];
 
@@ -69,7 +73,13 @@ static bool add(struct rig *rig, const char *text)
             waiter->blocked = true;
     }
     waiter->item.deadline_us = waiter->item.since_us + 50000000;
-    return hold_add(&rig->hold, &waiter->item);
+    waiter->item.cost_s = waiter->cost_s;
+    return hold_add(&rig->hold, &waiter->item, now_us);
+}
+
+static bool add(struct rig *rig, const char *text)
+{
+    return add_at(rig, text, NOW_US) == HOLD_ADDED;
 }
 
 static void rig_init(struct rig *rig, const struct hold_conf *conf)
@@ -174,10 +184,10 @@ static void limits_are_kept(void **state)
     rig_init(&rig, &conf);
     for (; added < 8; added++)
         assert_true(add(&rig, "a:1,t1"));
-    assert_false(add(&rig, "b:1,t1"));
+    assert_int_equal(add_at(&rig, "b:1,t1", NOW_US), HOLD_TENANT_FULL);
     for (; added < 12; added++)
         assert_true(add(&rig, "c:1,t2"));
-    assert_false(add(&rig, "d:1,t3"));
+    assert_int_equal(add_at(&rig, "d:1,t3", NOW_US), HOLD_FULL);
     rig.room = 1;
     hold_turn(&rig.hold, NOW_US);
     rig.room = 0;
@@ -215,12 +225,106 @@ static void work_is_bounded(void **state)
     rig_release(&rig);
 }
 
+/* Somebody else was faster: it stays, with its turn. */
+static void room_that_is_gone_lets_nobody_go(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, &conf);
+    assert_true(add(&rig, "a:1"));
+    rig.taken = true;
+    hold_turn(&rig.hold, NOW_US);
+    assert_int_equal(rig.hold.count, 1);
+    rig.taken = false;
+    hold_turn(&rig.hold, NOW_US);
+    assert_string_equal(rig.order, "a");
+    rig_release(&rig);
+}
+
+/* Seconds that pass, a letter a second: one is let go, or '.'; then how long a newcomer waits. */
+static const struct {
+    const char *why;
+    const char *waiters[ITEMS_MAX];
+    const char *seconds;
+    int rank;
+    double least_s, most_s;
+} waits[] = {
+    { "nobody waits", { NULL }, "......", 0, 0, 0 },
+    { "too little was seen", { "a:1", "b:1" }, "...", 0, 0, 0 },
+    { "nothing moves", { "a:1", "b:1" }, "......", 0, HOLD_LONGEST_S, HOLD_LONGEST_S },
+    { "one a second, four are left",
+      { "a:1", "b:1", "c:1", "d:1", "e:1", "f:1", "g:1", "h:1", "i:1,t2", "j:1,t2" },
+      "xxxxxx",
+      0,
+      3.9,
+      4.1 },
+    { "in seconds to compute, not in requests",
+      { "a:2", "b:2", "c:2", "d:8" },
+      ".x.x.x",
+      0,
+      7.5,
+      8.5 },
+    { "lower ranks are behind it", { "a:1", "b:1", "c:1", "d:9,r-1" }, ".x.x.x", 0, 0, 0 },
+    { "and it is behind higher ones", { "a:9,r1,b", "b:1", "c:1", "d:1" }, ".x.x.x", 0, 17, 19 },
+};
+
+static void the_wait_is_predicted(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(waits); i++) {
+        struct rig rig;
+        uint64_t now_us = NOW_US;
+        double wait_s;
+
+        rig_init(&rig, &conf);
+        for (size_t j = 0; waits[i].waiters[j]; j++)
+            assert_true(add(&rig, waits[i].waiters[j]));
+        for (const char *at = waits[i].seconds; *at; at++) {
+            now_us += 1000000;
+            rig.room = *at == 'x';
+            hold_turn(&rig.hold, now_us);
+        }
+        wait_s = hold_predict_s(&rig.hold, waits[i].rank, now_us);
+        if (wait_s < waits[i].least_s || wait_s > waits[i].most_s)
+            fail_msg("%s: %g s", waits[i].why, wait_s);
+        rig_release(&rig);
+    }
+}
+
+/* An hour in which nobody waits says nothing of how fast those get away who do. */
+static void an_idle_time_does_not_count(void **state)
+{
+    struct rig rig;
+    double wait_s;
+
+    (void)state;
+    rig_init(&rig, &conf);
+    for (int i = 0; i < 6; i++)
+        assert_true(add(&rig, "a:1"));
+    for (int i = 1; i <= 6; i++) {
+        rig.room = 1;
+        hold_turn(&rig.hold, NOW_US + (uint64_t)i * 1000000);
+    }
+    assert_int_equal(rig.hold.count, 0);
+    assert_int_equal(add_at(&rig, "z:3", NOW_US + 3600000000ull), HOLD_ADDED);
+    wait_s = hold_predict_s(&rig.hold, 0, NOW_US + 3600000000ull);
+    assert_true(wait_s > 2.9 && wait_s < 3.1);
+    rig_release(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(order_of_release),      cmocka_unit_test(a_flood_hides_nobody),
-        cmocka_unit_test(a_pause_saves_nothing), cmocka_unit_test(limits_are_kept),
-        cmocka_unit_test(tenants_are_bounded),   cmocka_unit_test(work_is_bounded),
+        cmocka_unit_test(order_of_release),
+        cmocka_unit_test(a_flood_hides_nobody),
+        cmocka_unit_test(a_pause_saves_nothing),
+        cmocka_unit_test(limits_are_kept),
+        cmocka_unit_test(tenants_are_bounded),
+        cmocka_unit_test(work_is_bounded),
+        cmocka_unit_test(room_that_is_gone_lets_nobody_go),
+        cmocka_unit_test(the_wait_is_predicted),
+        cmocka_unit_test(an_idle_time_does_not_count),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -199,9 +199,10 @@ static bool place(void *user, struct hold_item *item, bool any, double *ret_cost
     return fits;
 }
 
-static void release(void *user, struct hold_item *item)
+static bool release(void *user, struct hold_item *item)
 {
     dispatch(user, CONTAINER_OF(item, struct request, held));
+    return true;
 }
 
 static void arrive(struct sim *sim, struct request *rq)
@@ -216,7 +217,8 @@ static void arrive(struct sim *sim, struct request *rq)
     rq->held.tenant = rq->tenant;
     rq->held.since_us = sim->now_us;
     rq->held.deadline_us = sim->now_us + sim->conf->deadline_us;
-    CHECK(hold_add(&gateway->hold, &rq->held));
+    rq->held.cost_s = predicted_prefill_s(sim, rq, rq->share.uncached);
+    CHECK(hold_add(&gateway->hold, &rq->held, sim->now_us) == HOLD_ADDED);
     if (gateway->hold.count > sim->held_most)
         sim->held_most = gateway->hold.count;
 }

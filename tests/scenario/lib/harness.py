@@ -219,7 +219,7 @@ class Gateway(Process):
             found.append(f"started {started:g}, finished {finished:g}: "
                          f"{metrics.by('sluice_exchanges_finished_total', 'reason')}")
         for gauge in ("sluice_exchanges_active", "sluice_endpoint_inflight", "sluice_endpoint_prefills", "sluice_endpoint_decodes",
-                      "sluice_endpoint_queued_seconds", "sluice_endpoint_live_tokens"):
+                      "sluice_endpoint_queued_seconds", "sluice_endpoint_live_tokens", "sluice_pool_waiting"):
             if metrics.total(gauge) != 0:
                 found.append(f"{gauge} is {metrics.total(gauge):g}")
         buffered = metrics.total("sluice_buffered_bytes") - self.buffered_at_start

@@ -34,3 +34,7 @@ class Metrics:
             key = labels.get(label)
             sums[key] = sums.get(key, 0) + value
         return sums
+
+    def buckets(self, name):
+        """{upper bound: observations up to it} of a histogram, all series together."""
+        return {float(bound): count for bound, count in self.by(f"{name}_bucket", "le").items()}

@@ -1,0 +1,395 @@
+/*
+ * Pools' holds, tickets in them, and what is told about them.
+ */
+#include "gateway/proxy/home.h"
+
+#include "gateway/base/clock.h"
+#include "gateway/base/metric.h"
+#include "gateway/proxy/exchange.h"
+#include "gateway/proxy/waiting.h"
+#include "routing/explain.h"
+#include "routing/hold_conf.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+/*
+ * So often a hold is looked at without a word of room: time alone makes some (an ejection ends, a
+ * long prefill comes nearer to its end), and words can be missed (routing/room.c).
+ */
+#define HOME_LOOK_US (10 * CLOCK_US_PER_MS)
+
+/* Items looked at for one to let go. The simulated fleet gained nothing by more. */
+#define HOME_LOOK_ITEMS 64
+
+/* What a request costs to compute where nobody knows: all alike. */
+#define COST_UNKNOWN_S 1
+
+/* Refusals are over when there was none for so long. */
+#define SHED_QUIET_US (10 * CLOCK_US_PER_S)
+
+struct shedding {               /* for one line when it begins and one when it ends */
+    uint64_t began_us, last_us; /* 0: none */
+    uint64_t count;
+};
+
+struct pool_hold {
+    struct list link; /* of the home's holds */
+    struct home *home;
+    struct pool_state *state; /* reffed */
+    char *name;               /* the pool's */
+    struct hold hold;
+    struct hold_conf conf;
+    uint64_t newest;     /* number of the newest fleet that was seen */
+    struct list tickets; /* held */
+    struct list going;   /* answered in this turn, letters not yet sent */
+    struct defer turn;   /* due: room was made */
+    struct timer look;
+    uint64_t room_us; /* when the room was made that the turn is for; 0: not known */
+    struct shedding shedding;
+};
+
+struct home {
+    struct worker *worker;
+    struct decision *decision; /* scratch */
+    struct list holds;
+};
+
+static struct ticket *ticket_of(struct hold_item *item)
+{
+    return CONTAINER_OF(item, struct ticket, item);
+}
+
+/* ---- the hold's questions ---- */
+
+static bool place(void *user, struct hold_item *item, bool any, double *ret_cost_s)
+{
+    const struct pool_hold *held = user;
+    struct decision *decision = held->home->decision;
+    struct ticket *ticket = ticket_of(item);
+    enum decide_outcome outcome;
+
+    ticket->call.room = any ? DECIDE_ROOM_OF_ANY : DECIDE_ROOM_OF_BEST;
+    ticket->call.now_us = held->home->worker->now_us;
+    ticket->what = TICKET_GO;
+    if (ticket->has_failed && !pool_answers(ticket->call.pool))
+        return false;
+    outcome = decide(decision, &ticket->call, &ticket->endpoint, &ticket->choice);
+    if (outcome != DECIDE_NONE && decision->priced)
+        *ret_cost_s = decision->prices[decision->best].prefill_s;
+    if (ticket->explains && outcome == DECIDE_CHOSEN) {
+        free(ticket->explanation);
+        ticket->explanation = explain_text(decision, &ticket->call, outcome);
+    }
+    if (outcome == DECIDE_NONE && !ticket->waits_for_first) {
+        ticket->what = TICKET_REFUSED;
+        ticket->reason = &reason_no_endpoint;
+        return true;
+    }
+    return outcome == DECIDE_CHOSEN;
+}
+
+/* Its place at the endpoint is taken, and it is on its way. */
+static bool release(void *user, struct hold_item *item)
+{
+    struct pool_hold *held = user;
+    struct ticket *ticket = ticket_of(item);
+
+    if (ticket->what == TICKET_GO &&
+        !share_keep(&ticket->call, ticket->endpoint, &ticket->choice, &ticket->place))
+        return false;
+    hold_charge(&held->hold, item->tenant, item->cost_s);
+    ticket->room_us = held->room_us;
+    list_remove(&ticket->link);
+    list_push(&held->going, &ticket->link);
+    return true;
+}
+
+/* ---- answers ---- */
+
+/* The home's reference goes with it. */
+static void answer(struct pool_hold *held, struct ticket *ticket)
+{
+    list_remove(&ticket->link);
+    if (ticket->held)
+        atomic_fetch_sub_explicit(&held->state->room.waiting, 1, memory_order_relaxed);
+    ticket->held = false;
+    ticket_send(&ticket->answer, held->home->worker, ticket->asker);
+}
+
+static void answer_going(struct pool_hold *held)
+{
+    while (!list_is_empty(&held->going))
+        answer(held, CONTAINER_OF(held->going.next, struct ticket, link));
+}
+
+/* Those that wait for a pool of an older fleet ask again: there may be endpoints that theirs has
+ * not. */
+static void answer_older(struct pool_hold *held)
+{
+    const struct fleet *newest = fleet_view_get(held->home->worker->fleet_view);
+
+    if (newest->number == held->newest)
+        return;
+    held->newest = newest->number;
+    LIST_FOREACH_SAFE (at, &held->tickets) {
+        struct ticket *ticket = CONTAINER_OF(at, struct ticket, link);
+
+        if (ticket->newest >= held->newest)
+            continue;
+        hold_remove(&held->hold, &ticket->item);
+        ticket->what = TICKET_AGAIN;
+        list_remove(&ticket->link);
+        list_push(&held->going, &ticket->link);
+    }
+    answer_going(held);
+}
+
+static void arm_look(struct pool_hold *held)
+{
+    if (held->hold.count > 0 || held->shedding.count > 0)
+        timer_set(&held->home->worker->timers, &held->look,
+                  held->home->worker->now_us + HOME_LOOK_US);
+}
+
+static void end_shedding(struct pool_hold *held)
+{
+    struct shedding *shedding = &held->shedding;
+
+    if (shedding->count == 0 || held->home->worker->now_us < shedding->last_us + SHED_QUIET_US)
+        return;
+    log_info(NULL, "pool %s: holds all requests again, %llu were refused in %llu s", held->name,
+             (unsigned long long)shedding->count,
+             (unsigned long long)((shedding->last_us - shedding->began_us) / CLOCK_US_PER_S));
+    *shedding = (struct shedding){ 0 };
+}
+
+static void take_turn(struct pool_hold *held)
+{
+    hold_turn(&held->hold, held->home->worker->now_us);
+    answer_going(held);
+    held->room_us = 0;
+}
+
+static void on_turn(struct defer *defer)
+{
+    struct pool_hold *held = CONTAINER_OF(defer, struct pool_hold, turn);
+
+    answer_older(held);
+    take_turn(held);
+}
+
+static void on_look(struct timer *timer)
+{
+    struct pool_hold *held = CONTAINER_OF(timer, struct pool_hold, look);
+
+    end_shedding(held);
+    if (held->hold.count > 0)
+        worker_defer(held->home->worker, WORKER_WAKE, &held->turn);
+    arm_look(held);
+}
+
+/* ---- holds ---- */
+
+/* Room was made: the pool's state lent its letter and a reference. */
+static void on_room(struct letter *letter, void *receiver)
+{
+    struct worker *worker = receiver;
+    struct pool_state *state = CONTAINER_OF(letter, struct pool_state, room.letter);
+    struct pool_hold *held = state->hold;
+
+    if (held->room_us == 0)
+        held->room_us = atomic_load_explicit(&state->room.told_us, memory_order_relaxed);
+    atomic_exchange_explicit(&state->room.told, false, memory_order_acq_rel);
+    worker_defer(worker, WORKER_WAKE, &held->turn);
+    snapshot_unref(&state->snapshot);
+}
+
+static void pool_hold_free(struct pool_hold *held)
+{
+    hold_release(&held->hold);
+    timer_clear(&held->look);
+    defer_cancel(&held->turn);
+    list_remove(&held->link);
+    held->state->hold = NULL;
+    snapshot_unref(&held->state->snapshot);
+    free(held->name);
+    free(held);
+}
+
+/* Of pools that no fleet has any more: the last reference on their state is ours. */
+static void forget_gone(struct home *home)
+{
+    LIST_FOREACH_SAFE (at, &home->holds) {
+        struct pool_hold *held = CONTAINER_OF(at, struct pool_hold, link);
+
+        if (atomic_load_explicit(&held->state->snapshot.refs, memory_order_acquire) == 1)
+            pool_hold_free(held);
+    }
+}
+
+static struct pool_hold *pool_hold_new(struct home *home, const struct pool *pool)
+{
+    struct pool_hold *held = xcalloc(1, sizeof(*held));
+
+    forget_gone(home);
+    snapshot_ref(&pool->state->snapshot);
+    held->home = home;
+    held->state = pool->state;
+    held->name = xstrdup(pool->name);
+    hold_init(&held->hold, &held->conf, place, release, held);
+    list_init(&held->tickets);
+    list_init(&held->going);
+    list_init(&held->link);
+    defer_init(&held->turn, on_turn);
+    timer_init(&held->look, on_look);
+    list_push(&home->holds, &held->link);
+    pool->state->hold = held;
+    pool->state->room.letter.open = on_room;
+    pool->state->room.home = home->worker->mailbox;
+    return held;
+}
+
+static void take_limits(struct pool_hold *held, const struct hold_limits_conf *limits)
+{
+    held->conf = (struct hold_conf){
+        .length = (uint32_t)limits->queue,
+        .tenant_length = (uint32_t)ceil((double)limits->queue * limits->tenant_share),
+        .look = HOME_LOOK_ITEMS,
+        .age = limits->age,
+        .fair_s = (double)limits->fairness / 1000,
+    };
+}
+
+static struct pool_hold *pool_hold_for(struct home *home, const struct ticket *ticket)
+{
+    struct pool_hold *held = ticket->call.pool->state->hold;
+
+    if (!held)
+        held = pool_hold_new(home, ticket->call.pool);
+    take_limits(held, hold_limits(ticket->fleet->conf));
+    return held;
+}
+
+struct home *home_new(struct worker *worker)
+{
+    struct home *home = xcalloc(1, sizeof(*home));
+
+    home->worker = worker;
+    home->decision = decision_new();
+    list_init(&home->holds);
+    return home;
+}
+
+void home_free(struct home *home)
+{
+    if (!home)
+        return;
+    LIST_FOREACH_SAFE (at, &home->holds)
+        pool_hold_free(CONTAINER_OF(at, struct pool_hold, link));
+    decision_free(home->decision);
+    free(home);
+}
+
+/* ---- asking and leaving ---- */
+
+static void refuse(struct pool_hold *held, struct ticket *ticket, const struct reason *reason,
+                   double wait_s)
+{
+    struct worker *worker = held->home->worker;
+    struct shedding *shedding = &held->shedding;
+    struct slice labels[] = { slice_str(held->name), slice_str(reason->name) };
+
+    ticket->what = TICKET_REFUSED;
+    ticket->reason = reason;
+    ticket->retry_after_s = (uint32_t)ceil(wait_s);
+    metric_series_add(metric_series(worker->metrics, METRIC_ID_shed, labels), 1);
+    if (shedding->count++ == 0) {
+        shedding->began_us = worker->now_us;
+        log_warn(NULL, "pool %s: requests are refused: %s (%u wait)", held->name, reason->text,
+                 held->hold.count);
+    }
+    shedding->last_us = worker->now_us;
+}
+
+/* Nobody that waits could have the room that it may have. */
+static bool is_settled(const struct pool_hold *held)
+{
+    return !list_is_linked(&held->turn.link) &&
+           !atomic_load_explicit(&held->state->room.told, memory_order_relaxed);
+}
+
+/* Into the hold, or refused. */
+static void hold_ticket(struct pool_hold *held, struct ticket *ticket)
+{
+    uint64_t now_us = held->home->worker->now_us;
+    double limit_s = (double)hold_limits(ticket->fleet->conf)->deadline / 1000;
+    double wait_s = hold_predict_s(&held->hold, ticket->item.rank, now_us);
+
+    if (ticket->sheddable && wait_s > limit_s) {
+        refuse(held, ticket, &reason_shed, wait_s);
+        return;
+    }
+    switch (hold_add(&held->hold, &ticket->item, now_us)) {
+    case HOLD_ADDED:
+        ticket->held = true;
+        list_push(&held->tickets, &ticket->link);
+        break;
+    case HOLD_FULL:
+        refuse(held, ticket, &reason_queue_full, wait_s);
+        break;
+    case HOLD_TENANT_FULL:
+        refuse(held, ticket, &reason_tenant_queue_full, wait_s);
+        break;
+    }
+}
+
+/*
+ * Who comes looks for room after it was counted as waiting (routing/room.c). It goes at once where
+ * those that wait have had their turn since room was made last, for they found none.
+ */
+static void admit(struct pool_hold *held, struct ticket *ticket)
+{
+    struct hold_item *item = &ticket->item;
+
+    item->cost_s = COST_UNKNOWN_S;
+    if (ticket->newest < fleet_view_get(held->home->worker->fleet_view)->number)
+        ticket->what = TICKET_AGAIN;
+    else if (!is_settled(held) || !place(held, item, /* any= */ false, &item->cost_s) ||
+             !release(held, item))
+        hold_ticket(held, ticket);
+}
+
+void home_on_ask(struct letter *letter, void *receiver)
+{
+    struct ticket *ticket = CONTAINER_OF(letter, struct ticket, ask);
+    struct worker *worker = receiver;
+    struct pool_hold *held = pool_hold_for(worker->exchanges->home, ticket);
+    _Atomic uint32_t *waiting = &held->state->room.waiting;
+
+    atomic_fetch_add_explicit(waiting, 1, memory_order_seq_cst);
+    admit(held, ticket);
+    if (!ticket->held) {
+        atomic_fetch_sub_explicit(waiting, 1, memory_order_relaxed);
+        answer(held, ticket);
+    }
+    if (!timer_is_set(&held->look))
+        arm_look(held);
+}
+
+void home_on_leave(struct letter *letter, void *receiver)
+{
+    struct ticket *ticket = CONTAINER_OF(letter, struct ticket, leave);
+    struct pool_hold *held = ticket->call.pool->state->hold;
+
+    (void)receiver;
+    if (ticket->held) {
+        hold_remove(&held->hold, &ticket->item);
+        list_remove(&ticket->link);
+        ticket->held = false;
+        atomic_fetch_sub_explicit(&held->state->room.waiting, 1, memory_order_relaxed);
+        ticket_unref(ticket); /* the home's */
+    }
+    ticket_unref(ticket);
+}

@@ -1,0 +1,23 @@
+/*
+ * One letter to the home at a time.
+ *
+ * Who comes to wait counts itself first and looks for room afterwards; who makes room makes it
+ * first and looks for waiting ones afterwards. So one of them sees the other; should they miss each
+ * other all the same, as relaxed counters of endpoints allow on some processors, the home's look
+ * (HOME_LOOK_US) finds the room.
+ */
+#include "routing/room.h"
+
+#include "gateway/base/clock.h"
+#include "routing/fleet.h"
+
+void room_made(struct pool_state *state)
+{
+    struct room *room = &state->room;
+
+    if (!room_is_awaited(room) || atomic_exchange_explicit(&room->told, true, memory_order_acq_rel))
+        return;
+    atomic_store_explicit(&room->told_us, clock_now_us(), memory_order_relaxed);
+    snapshot_ref(&state->snapshot);
+    mailbox_send(room->home, &room->letter);
+}

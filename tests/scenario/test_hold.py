@@ -1,0 +1,453 @@
+"""Requests that wait in the gateway: who goes first, who is refused, what a waiting client hears, and that nothing leaks."""
+import json
+import random
+import signal
+import socket
+import threading
+import unittest
+
+from lib import config, h2raw
+from lib.rawclient import chat, chat_body, post
+from lib.recorder import DONE_EVENT, LAST_CHUNK, ROLE_EVENT, SSE_HEAD, STOP_EVENT, answer, chunk, event
+from lib.scenario import Scenario
+from lib.wait import free_port, holds, until
+
+STREAM = ROLE_EVENT + event("good") + STOP_EVENT + DONE_EVENT
+COMMENT = b": keep-alive\n\n"
+CLASSES = [{"name": "urgent", "rank": 5}, {"name": "batch", "rank": -1, "sheddable": True}]
+
+
+def field(name, value):
+    return f"{name}: {value}\r\n".encode()
+
+
+class Hold(Scenario):
+    """One endpoint with room for one request, which answers when the test lets it."""
+
+    def setUp(self):
+        super().setUp()
+        self.gate = threading.Semaphore(0)
+        self.addCleanup(self.open_gate)
+
+    def open_gate(self):
+        self.gate.release(10000)
+
+    def gated(self, connection):
+        while request := connection.read_request():
+            self.gate.acquire(timeout=20)
+            if b'"stream": true' in request.body:
+                connection.send(SSE_HEAD + chunk(STREAM) + LAST_CHUNK)
+            else:
+                connection.send(answer())
+
+    def start(self, *endpoints, pool=None, **top):
+        self.endpoint = None if endpoints else self.recorder(self.gated)
+        top = {"listener": {"trusted": True}, "tenant_header": "x-tenant", "classes": CLASSES, **top}
+        return self.in_front_of(*(endpoints or [self.endpoint]), pool={"concurrency": 1, **(pool or {})}, **top)
+
+    def waiting(self, gateway, count):
+        until(f"{count} wait", lambda: gateway.metrics().total("sluice_pool_waiting") == count, self.slower(5))
+
+    def ask(self, gateway, text="hello", fields=b"", **more):
+        client = self.client(gateway, timeout=self.slower(10))
+        client.send(chat(text=text, fields=fields, **more))
+        return client
+
+    def occupy(self, gateway):
+        """The endpoint's only place is taken."""
+        before = len(self.endpoint.requests)
+        client = self.ask(gateway, "first")
+        self.endpoint.wait_requests(before + 1)
+        return client
+
+    def order(self):
+        """What reached the endpoint, in order, without the request that occupied it."""
+        return [json.loads(request.body)["messages"][0]["content"] for request in self.endpoint.requests][1:]
+
+    def in_turn(self, gateway, asked):
+        """Sends (text, fields) while the endpoint is taken; the order in which it gets them."""
+        clients = [self.occupy(gateway)]
+        for text, fields in asked:
+            clients.append(self.ask(gateway, text, fields))
+            self.waiting(gateway, len(clients) - 1)
+        self.open_gate()
+        for client in clients:
+            self.assertEqual(client.read_answer().status, 200)
+        return self.order()
+
+
+class Order(Hold):
+    def test_the_highest_rank_goes_first_whichever_worker_serves_it(self):
+        for workers in (1, 4):
+            with self.subTest(workers=workers):
+                self.gate = threading.Semaphore(0)
+                gateway = self.start(workers=workers)
+                asked = [("batch", field("x-sluice-class", "batch")), ("usual", b""), ("unheard-of", field("x-sluice-class", "none")),
+                         ("urgent", field("x-sluice-class", "urgent"))]
+                self.assertEqual(self.in_turn(gateway, asked), ["urgent", "usual", "unheard-of", "batch"])
+
+    def test_a_stranger_chooses_no_class(self):
+        gateway = self.start(listener={})
+        self.assertEqual(self.in_turn(gateway, [("usual", b""), ("urgent", field("x-sluice-class", "urgent"))]), ["usual", "urgent"])
+
+    def test_the_class_default_is_of_who_names_none(self):
+        gateway = self.start(classes=[{"name": "default", "rank": 3}, {"name": "later", "rank": 2}])
+        self.assertEqual(self.in_turn(gateway, [("later", field("x-sluice-class", "later")), ("usual", b"")]), ["usual", "later"])
+
+    def test_tenants_take_turns(self):
+        gateway = self.start(hold={"fairness": "0ms"}, workers=4)
+        asked = [(f"many-{i}", field("x-tenant", "many")) for i in range(3)] + [("few", field("x-tenant", "few"))]
+        self.assertEqual(self.in_turn(gateway, asked), ["many-0", "few", "many-1", "many-2"])
+
+    def test_a_newcomer_does_not_go_before_those_that_wait(self):
+        """Room comes and a request with it: it asks at the home of its pool, where others are first."""
+        gateway = self.start(workers=4)
+        first, second = self.occupy(gateway), self.ask(gateway, "second")
+        self.waiting(gateway, 1)
+        clients = [first, second]
+        for i in range(20):
+            self.gate.release()
+            clients.append(self.ask(gateway, f"late-{i}"))
+        self.open_gate()
+        for client in clients:
+            self.assertEqual(client.read_answer().status, 200)
+        self.assertEqual(self.order()[0], "second")
+
+
+class Refusals(Hold):
+    def assert_refused(self, client, reason, gateway):
+        got = client.read_answer()
+        self.assert_openai_error(got, 429)
+        self.assertGreaterEqual(int(got.get("retry-after")), 1)
+        self.assertEqual(gateway.metrics().by("sluice_requests_shed_total", "reason").get(reason), 1)
+
+    def test_a_tenant_has_its_part_of_the_queue_and_no_more(self):
+        gateway = self.start(hold={"queue": 4, "tenant_share": 0.5}, workers=4)
+        clients = [self.occupy(gateway)] + [self.ask(gateway, fields=field("x-tenant", "many")) for _ in range(2)]
+        self.waiting(gateway, 2)
+        self.assert_refused(self.ask(gateway, fields=field("x-tenant", "many")), "tenant_queue_full", gateway)
+        clients += [self.ask(gateway, fields=field("x-tenant", f"few-{i}")) for i in range(2)]
+        self.waiting(gateway, 4)
+        self.assert_refused(self.ask(gateway, fields=field("x-tenant", "late")), "queue_full", gateway)
+        self.open_gate()
+        self.assertEqual([client.read_answer().status for client in clients], [200] * 5)
+        gateway.wait_line("requests are refused: too many of your requests wait")
+
+    def test_a_flood_of_one_tenant_leaves_another_its_turn(self):
+        """G-08: a hundred times what is let in; another tenant's request goes second."""
+        gateway = self.start(hold={"queue": 20, "fairness": "0ms"}, workers=2)
+        clients = [self.occupy(gateway)]
+        flood = [self.ask(gateway, "flood", field("x-tenant", "many")) for _ in range(100)]
+        self.waiting(gateway, 5)
+        until("the rest is refused", lambda: gateway.metrics().total("sluice_requests_shed_total") == 95, self.slower(5))
+        clients.append(self.ask(gateway, "other", field("x-tenant", "few")))
+        self.waiting(gateway, 6)
+        self.open_gate()
+        self.assertEqual([client.read_answer().status for client in clients], [200, 200])
+        statuses = [client.read_answer().status for client in flood]
+        self.assertEqual((statuses.count(200), statuses.count(429)), (5, 95))
+        self.assertLessEqual(self.order().index("other"), 1)
+
+    def test_a_sheddable_request_is_refused_when_its_wait_would_be_too_long(self):
+        """Nothing has moved for five seconds: what came then would wait for longer than a second."""
+        gateway = self.start(hold={"deadline": "1s"})
+        clients = [self.occupy(gateway), self.ask(gateway)]
+        self.waiting(gateway, 1)
+        batch = field("x-sluice-class", "batch")
+
+        def refused():
+            got = self.ask(gateway, fields=batch)
+            clients.append(got)
+            return gateway.metrics().by("sluice_requests_shed_total", "reason").get("shed")
+        until("one is refused", refused, self.slower(12))
+        got = clients.pop().read_answer()
+        self.assert_openai_error(got, 429)
+        self.assertGreater(int(got.get("retry-after")), 1)
+        clients.append(self.ask(gateway))  # one that is not sheddable is held all the same
+        self.open_gate()
+        self.assertEqual({client.read_answer().status for client in clients}, {200})
+
+
+class Ends(Hold):
+    def test_a_client_that_leaves_waits_no_more(self):
+        gateway = self.start(workers=4)
+        first, leaver, stayer = self.occupy(gateway), self.ask(gateway, "leaves"), self.ask(gateway, "stays")
+        self.waiting(gateway, 2)
+        leaver.close()
+        self.waiting(gateway, 1)
+        self.open_gate()
+        self.assertEqual((first.read_answer().status, stayer.read_answer().status), (200, 200))
+        self.assertEqual(self.order(), ["stays"])
+
+    def test_clients_that_come_and_leave_at_any_moment_leave_no_place_taken(self):
+        """Some leave while their release is on its way to them: the place that was kept is given back."""
+        gateway = self.start(self.engine("--tokens", "4"), pool={"concurrency": 2}, workers=4, hold={"queue": 30, "tenant_share": 1})
+        chance = random.Random(4)
+        for _ in range(20):
+            clients = [self.ask(gateway, stream=chance.random() < 0.5) for _ in range(20)]
+            for client in clients:
+                if chance.random() < 0.7:
+                    client.reset() if chance.random() < 0.5 else client.close()
+                else:
+                    client.read_head()
+                    client.close()
+        gateway.wait_settled()
+        self.assert_serves(gateway)
+
+    def test_the_longest_wait(self):
+        gateway = self.start(pool={"timeouts": {"queue": "300ms"}}, workers=4)
+        first, late = self.occupy(gateway), self.ask(gateway)
+        self.assert_openai_error(late.read_answer(), 503)
+        self.waiting(gateway, 0)
+        self.open_gate()
+        self.assertEqual(first.read_answer().status, 200)
+
+    def test_a_drain_lets_those_that_wait_have_their_turn(self):
+        self.settles = False
+        gateway = self.start(workers=4, drain_timeout="20s")
+        clients = [self.occupy(gateway)] + [self.ask(gateway) for _ in range(4)]
+        self.waiting(gateway, 4)
+        gateway.signal(signal.SIGTERM)
+        gateway.wait_line("draining, 5 exchanges")
+        self.open_gate()
+        self.assertEqual([client.read_answer().status for client in clients], [200] * 5)
+        self.assertEqual(gateway.wait(self.slower(5)), 0)
+
+    def test_a_stop_while_many_wait_ends_well(self):
+        self.settles = False
+        gateway = self.start(workers=4, drain_timeout="200ms")
+        self.occupy(gateway)
+        for _ in range(20):
+            self.ask(gateway, stream=True)
+        self.waiting(gateway, 20)
+        gateway.signal(signal.SIGTERM)
+        self.assertEqual(gateway.wait(self.slower(5)), 0)
+
+
+class Reloads(Hold):
+    def test_an_endpoint_that_is_added_is_room(self):
+        for workers in (1, 4):
+            with self.subTest(workers=workers):
+                self.gate = threading.Semaphore(0)
+                gateway = self.start(workers=workers)
+                clients = [self.occupy(gateway), self.ask(gateway, "waits")]
+                self.waiting(gateway, 1)
+                more = self.recorder()
+                configuration = json.loads(json.dumps(gateway.configuration))
+                configuration["pools"][0]["endpoints"].append(more.url)
+                gateway.write(configuration)
+                gateway.reload()
+                self.assertEqual(clients[1].read_answer().status, 200)
+                self.assertEqual(len(more.requests), 1)
+                self.open_gate()
+                self.assertEqual(clients[0].read_answer().status, 200)
+
+    def test_a_pool_that_is_gone_serves_those_it_has(self):
+        gateway = self.start(workers=4)
+        clients = [self.occupy(gateway), self.ask(gateway, "waits")]
+        self.waiting(gateway, 1)
+        configuration = json.loads(json.dumps(gateway.configuration))
+        configuration["pools"][0]["name"] = "other"
+        configuration["models"][0]["versions"][0]["pool"] = "other"
+        gateway.write(configuration)
+        gateway.reload()
+        until("it is live", lambda: gateway.generation() == 2, self.slower(5))
+        self.open_gate()
+        self.assertEqual([client.read_answer().status for client in clients], [200, 200])
+
+
+class KeepAlive(Hold):
+    """The first comment comes after 300 ms here."""
+
+    def start(self, *endpoints, **more):
+        gateway = super().start(*endpoints, hold={"keepalive": "300ms"}, **more)
+        self.endpoint = self.recorders[-1]
+        return gateway
+
+    def wait_comments(self, client, count):
+        status, fields = client.read_head()
+        self.assertEqual(status, 200)
+        body = b""
+        while body.count(COMMENT) < count:
+            body += client.read_chunk()
+        self.assertEqual(body, COMMENT * body.count(COMMENT))
+        return dict(fields)
+
+    def rest(self, client):
+        body = b""
+        while piece := client.read_chunk():
+            body += piece
+        return body
+
+    def test_a_held_stream_hears_comments_and_then_the_engine_verbatim(self):
+        for workers in (1, 4):
+            with self.subTest(workers=workers):
+                self.gate = threading.Semaphore(0)
+                gateway = self.start(workers=workers)
+                first, held = self.occupy(gateway), self.ask(gateway, stream=True)
+                head = self.wait_comments(held, 2)
+                self.assertTrue(head["content-type"].startswith("text/event-stream"))
+                self.assertTrue(head["x-request-id"])
+                self.gate.release()
+                first.read_answer()
+                self.endpoint.wait_requests(2)
+                self.wait_comments_go_on(held)
+                self.open_gate()
+                self.assertEqual(self.rest(held).replace(COMMENT, b""), STREAM)
+                line = until("its line", lambda: next((l for l in gateway.access_lines() if l["stream"]), None), self.slower(3))
+                self.assertEqual((line["status"], line["reason"]), (200, "done"))
+                self.assertGreater(line["held_ms"], 500)
+
+    def wait_comments_go_on(self, held):
+        """The endpoint has the request and says nothing: comments go on."""
+        self.assertEqual(held.read_chunk(), COMMENT)
+
+    def test_it_works_over_http2(self):
+        gateway = self.start(workers=4)
+        first = self.occupy(gateway)
+        link = self.h2(gateway, timeout=self.slower(10))
+        link.send(h2raw.request(1, chat_body(stream=True)))
+        link.read_until(lambda l: l.stream(1).body.count(COMMENT) == 2)
+        self.assertEqual(link.stream(1).status, 200)
+        self.open_gate()
+        self.assertEqual(link.wait(1).body.replace(COMMENT, b""), STREAM)
+        self.assertEqual(first.read_answer().status, 200)
+
+    def test_nobody_else_hears_anything(self):
+        gateway = self.start()
+        first, held = self.occupy(gateway), self.ask(gateway)
+        self.waiting(gateway, 1)
+        self.assertTrue(holds(lambda: not held.rest and self.nothing_came(held), 0.7))
+        self.open_gate()
+        got = held.read_answer()
+        self.assertEqual((got.status, got.get("content-type")), (200, "application/json"))
+        first.read_answer()
+
+    @staticmethod
+    def nothing_came(client):
+        client.socket.settimeout(0.01)
+        try:
+            return client.socket.recv(1, socket.MSG_PEEK) is None
+        except (TimeoutError, socket.timeout):
+            return True
+        finally:
+            client.socket.settimeout(10)
+
+    def held_until_late(self, path, body):
+        """A held stream whose time is up: what is said in it after the comments."""
+        gateway = self.start(pool={"timeouts": {"queue": "800ms"}})
+        first = self.occupy(gateway)
+        held = self.client(gateway, timeout=self.slower(10))
+        held.send(post(json.dumps(body).encode(), path=path))
+        self.wait_comments(held, 1)
+        said = self.rest(held).replace(COMMENT, b"")
+        self.open_gate()
+        first.read_answer()
+        gateway.wait_finished("queue_timeout")
+        return said
+
+    def test_what_fails_is_said_in_the_stream_to_openai(self):
+        said = self.held_until_late(b"/v1/chat/completions", {"model": "sim", "stream": True, "messages": []})
+        self.assertTrue(said.startswith(b"data: {"), said)
+        self.assertNotIn(b"[DONE]", said)
+        self.assertEqual(json.loads(said[6:])["error"]["type"], "server_error")
+
+    def test_what_fails_is_said_in_the_stream_to_anthropic(self):
+        said = self.held_until_late(b"/v1/messages", {"model": "sim", "stream": True, "max_tokens": 5, "messages": []})
+        name, data = said.rstrip(b"\n").split(b"\n")
+        self.assertEqual(name, b"event: error")
+        self.assertEqual(json.loads(data[6:])["type"], "error")
+
+    def test_an_engines_refusal_is_said_in_the_stream(self):
+        """The client has a 200 already; it learns what the engine said all the same."""
+        refusal = json.dumps({"error": {"message": "too long: \"9\" > 8", "type": "BadRequestError", "param": None, "code": 400}}).encode()
+
+        def script(connection):
+            while connection.read_request():
+                self.gate.acquire(timeout=20)
+                connection.send(answer(refusal, b"400 Bad Request"))
+        gateway = self.start(self.recorder(script))
+        first = self.occupy(gateway)
+        held = self.ask(gateway, stream=True)
+        self.wait_comments(held, 1)
+        self.open_gate()
+        said = self.rest(held).replace(COMMENT, b"")
+        error = json.loads(said[6:])["error"]
+        self.assertEqual((error["message"], error["type"]), ("too long: \"9\" > 8", "invalid_request_error"))
+        self.assertEqual(first.read_answer().status, 400)
+
+    def test_another_endpoint_is_tried_after_comments(self):
+        """What the client has is ours: nothing of the first answer was passed on."""
+        gateway = self.start(self.recorder(self.gated), pool={"retry": {"attempts": 2, "budget": 100}})
+        first, held = self.occupy(gateway), self.ask(gateway, stream=True)
+        self.wait_comments(held, 1)
+        configuration = json.loads(json.dumps(gateway.configuration))
+        configuration["pools"][0]["endpoints"].append(self.recorder(lambda c: (c.read_request(), c.abort())).url)
+        gateway.write(configuration)
+        gateway.reload()
+        self.recorders[1].wait_requests(1)
+        self.open_gate()
+        self.assertEqual(self.rest(held).replace(COMMENT, b""), STREAM)
+        self.assertEqual(first.read_answer().status, 200)
+
+
+class ColdStart(Hold):
+    PROBING = {"active": True, "interval": "50ms", "timeout": "1s", "unhealthy": 1, "healthy": 1}
+
+    def test_an_endpoint_that_comes_up_wakes_those_that_wait_for_it(self):
+        for workers in (1, 4):
+            with self.subTest(workers=workers):
+                port = free_port()
+                gateway = self.start(f"http://127.0.0.1:{port}", pool={"concurrency": 0, "health": self.PROBING}, workers=workers)
+                until("the check fails", lambda: gateway.metrics().total("sluice_endpoint_ready") == 0, self.slower(5))
+                clients = [self.ask(gateway) for _ in range(3)]
+                self.waiting(gateway, 3)
+                self.engine(port=port)
+                self.assertEqual([client.read_answer().status for client in clients], [200] * 3)
+
+    def test_nobody_waits_for_ever(self):
+        gateway = self.start(f"http://127.0.0.1:{free_port()}", pool={"health": self.PROBING}, hold={"cold_start": "400ms"})
+        until("the check fails", lambda: gateway.metrics().total("sluice_endpoint_ready") == 0, self.slower(5))
+        self.assert_openai_error(self.ask(gateway).read_answer(), 503)
+        gateway.wait_finished("no_endpoint")
+
+    def test_where_nobody_is_to_wait_the_answer_comes_at_once(self):
+        gateway = self.start(f"http://127.0.0.1:{free_port()}", pool={"health": self.PROBING}, hold={"cold_start": "0s"})
+        until("the check fails", lambda: gateway.metrics().total("sluice_endpoint_ready") == 0, self.slower(5))
+        self.assertEqual(self.ask(gateway).read_answer().status, 502)
+
+    def test_checks_that_are_wrong_of_all_hold_nobody_up(self):
+        """The path of the check does not exist: panic, as before."""
+        endpoint = self.recorder(lambda c: self.serve_but_health(c))
+        gateway = self.start(endpoint, pool={"health": self.PROBING})
+        until("the check fails", lambda: gateway.metrics().total("sluice_endpoint_ready") == 0, self.slower(5))
+        self.assert_serves(gateway)
+
+    @staticmethod
+    def serve_but_health(connection):
+        while request := connection.read_request():
+            connection.send(answer(b"", b"404 Not Found") if request.target == "/health" else answer())
+
+    def test_a_request_that_names_its_endpoint_does_not_wait(self):
+        port = free_port()
+        gateway = self.start(f"http://127.0.0.1:{port}", pool={"health": self.PROBING})
+        until("the check fails", lambda: gateway.metrics().total("sluice_endpoint_ready") == 0, self.slower(5))
+        client = self.ask(gateway, fields=field("x-sluice-endpoint", f"http://127.0.0.1:{port}"))
+        self.assertEqual(client.read_answer().status, 502)
+
+
+class Release(Hold):
+    def test_room_on_any_worker_is_used_at_once(self):
+        """From the end of an exchange to the next one's departure, over four workers: not when a timer comes by."""
+        gateway = self.start(self.engine("--tokens", "4", time_scale=0.001), workers=4)
+        clients = [self.ask(gateway, f"{i}") for i in range(100)]
+        for client in clients:
+            self.assertEqual(client.read_answer().status, 200)
+        buckets = gateway.metrics().buckets("sluice_release_seconds")
+        count = buckets[float("inf")]
+        self.assertGreater(count, 50)
+        self.assertGreaterEqual(buckets[0.001 if self.slower(1) == 1 else 0.005], 0.5 * count, buckets)
+
+
+if __name__ == "__main__":
+    unittest.main()
