@@ -186,6 +186,12 @@ static void learn_speed(struct pipeline_encoder *encoder, size_t bytes, uint64_t
         encoder->byte_ns += (byte_ns - encoder->byte_ns) / 4;
 }
 
+static enum exactness over_budget(struct run *run, const struct reason *reason)
+{
+    run->tokens->reason = reason;
+    return EXACTNESS_budget;
+}
+
 /* Whether so much work, at its least, can be done in time: what cannot is not begun. */
 static bool fits_budget(const struct run *run, uint64_t least_ns)
 {
@@ -211,14 +217,14 @@ static enum exactness encode(struct run *run, struct slice text, enum encoder_sp
     const struct cut *cuts;
 
     if (!fits_budget(run, (text.len - from) * BYTE_NS_LEAST))
-        return EXACTNESS_budget;
+        return over_budget(run, &reason_body_too_large);
     encoder_until(encoder, run->until_us);
     if (from == 0)
         encoder_encode(encoder, text, special, &pipeline->ids);
     else
         encoder_encode_rest(encoder, text, from, special, &pipeline->ids);
     if (encoder_late(encoder))
-        return EXACTNESS_budget;
+        return over_budget(run, &reason_prompt_late);
     learn_speed(run->encoder, text.len - from, clock_now_us() - begun_us);
     if (!encoder_exact(encoder))
         return EXACTNESS_unsure;
@@ -262,7 +268,7 @@ static enum exactness take_chat(struct run *run, const struct prompt *prompt)
     if (call->recipe->chats != EXACTNESS_exact && !call->unbounded)
         return call->recipe->chats;
     if (!fits_budget(run, prompt->members * VALUE_NS))
-        return EXACTNESS_budget;
+        return over_budget(run, &reason_body_too_large);
     localtime_r(&now_s, &chat.now);
     run->tokens->reason = chat_render(&chat, &pipeline->text, &text, &run->tokens->message);
     if (run->tokens->reason)
@@ -315,7 +321,7 @@ static enum exactness take_ids(struct run *run, struct json_value json)
     uint64_t id;
 
     if (!fits_budget(run, run->call->prompt->members * ID_NS))
-        return EXACTNESS_budget;
+        return over_budget(run, &reason_body_too_large);
     json_open(&r, json.raw, NULL);
     if (!json_enter_array(&r))
         return EXACTNESS_malformed;
@@ -368,7 +374,7 @@ static enum exactness take(struct run *run)
     if (run->call->distrusted)
         return EXACTNESS_distrusted;
     if (prompt->body.len > run->call->conf->prompt_bytes)
-        return EXACTNESS_budget;
+        return over_budget(run, &reason_body_too_large);
     switch ((enum dialect_prompt)prompt->dialect->prompt) {
     case DIALECT_PROMPT_CHAT:
         if (prompt->messages.kind > JSON_KIND_NULL)

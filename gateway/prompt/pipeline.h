@@ -57,7 +57,8 @@ struct pipeline_tokens {
     const struct ids *ids; /* borrowed until the next call; NULL: there are none */
     struct slice text;     /* likewise: what the ids were made from; empty for ids in the request */
     struct slice message;  /* likewise: why rendering failed; may be empty */
-    const struct reason *reason; /* why rendering or reading failed; NULL: it did not */
+    const struct reason
+        *reason; /* why rendering or reading failed or was given up; NULL: neither */
 };
 
 /* Always gives keys (none for a prompt shorter than a block). */

@@ -244,7 +244,7 @@ static const struct value *slice_items(struct run *run, const struct value *obje
     struct value *copy = run->reason ? NULL : value_sequence(run->arena, object->kind, span.count);
 
     if (!copy || !run_step(run, span.count / 8))
-        return run_limit(run, "memory");
+        return run_no_memory(run);
     for (size_t i = 0; i < span.count; i++)
         copy->items[i] = object->items[span.start + (int64_t)i * span.step];
     return copy;
@@ -376,7 +376,7 @@ const struct value *access_path(struct run *run, const struct value *object,
                                       ? number_parse_int(run->arena, part, 10)
                                       : run_text(run, part);
 
-        object = key ? access_item(run, object, key) : run_limit(run, "memory");
+        object = key ? access_item(run, object, key) : run_no_memory(run);
     } while (object && rest.at);
     return object;
 }

@@ -51,7 +51,7 @@ static bool read_spec(struct run *run, struct slice text, struct format_spec *sp
         spec->zero = true;
     }
     if (!format_number(&text, &spec->width))
-        return run_limit(run, "width");
+        return run_limit(run, "a width is too large");
     if (text.len > 0 && (text.at[0] == ',' || text.at[0] == '_')) {
         spec->grouping = text.at[0];
         text = slice_skip(text, 1);
@@ -59,7 +59,7 @@ static bool read_spec(struct run *run, struct slice text, struct format_spec *sp
     if (text.len > 1 && text.at[0] == '.') {
         text = slice_skip(text, 1);
         if (!format_number(&text, &spec->precision))
-            return run_limit(run, "precision");
+            return run_limit(run, "a precision is too large");
     }
     if (text.len > 1)
         return run_fail(run, "invalid format specifier");
@@ -139,7 +139,7 @@ static const struct value *field_argument(struct braces *b, struct slice name)
     if (name.len == 0)
         b->next++;
     else if (!format_number(&name, &number))
-        return run_limit(run, "a field's number");
+        return run_limit(run, "a field's number is too large");
     if (number >= b->arguments->positional)
         return run_fail(run, "replacement index %lld out of range", (long long)number);
     return b->arguments->items[number];

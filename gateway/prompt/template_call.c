@@ -31,7 +31,7 @@ static bool spread(struct run *run, struct call *call, const struct value *star,
     named = a->named + (star_star ? star_star->count : 0);
     count = a->positional + more->count + named;
     if (count > ARGUMENTS_MAX)
-        return run_limit(run, "arguments");
+        return run_limit(run, "a call has too many arguments");
     items = run_alloc(run, (count + 1) * sizeof(*items));
     names = run_alloc(run, (named + 1) * sizeof(*names));
     if (!items || !names)

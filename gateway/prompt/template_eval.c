@@ -24,7 +24,7 @@ static const struct value *eval_items(struct run *run, struct frame *frame, cons
     struct value *list = value_sequence(run->arena, kind, node->count);
 
     if (!list)
-        return run_limit(run, "memory");
+        return run_no_memory(run);
     for (uint32_t i = 0; i < node->count; i++) {
         const struct value *item = eval(run, frame, node->kids[i]);
 

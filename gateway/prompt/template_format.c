@@ -184,7 +184,7 @@ bool format_real(struct run *run, const struct format_spec *spec, double number)
     size_t len;
 
     if (spec->precision > FORMAT_PRECISION_MAX)
-        return run_limit(run, "precision");
+        return run_limit(run, "a precision is too large");
     if (spec->type == 0) {
         len = print_general(spec, magnitude, out);
     } else {
@@ -240,7 +240,7 @@ static bool read_size(struct percent *p, struct slice *text, int64_t *ret_size)
     if (text->len == 0 || text->at[0] != '*') {
         if (format_number(text, ret_size))
             return true;
-        run_limit(p->run, "width");
+        run_limit(p->run, "a width is too large");
         return false;
     }
     *text = slice_skip(*text, 1);

@@ -18,12 +18,12 @@
 /* The first scratch: a macro's usual output. */
 #define SCRATCH_BYTES 1024
 
-const void *run_limit(struct run *run, const char *what)
+const void *run_limit(struct run *run, const char *sentence)
 {
     if (run->reason)
         return NULL;
     run->reason = &reason_template_limit;
-    run->message = slice_str(what);
+    run->message = slice_str(sentence);
     return NULL;
 }
 
@@ -53,7 +53,7 @@ void *run_alloc(struct run *run, size_t size)
     void *at = run->reason ? NULL : arena_try_alloc(run->arena, size);
 
     if (!at)
-        run_limit(run, "memory");
+        run_no_memory(run);
     return at;
 }
 
@@ -106,7 +106,7 @@ bool run_append(struct run *run, const struct value *list, const struct value *i
 {
     if (!item || run->reason)
         return false;
-    return value_append(run->arena, mutable(list), mutable(item)) || run_limit(run, "memory");
+    return value_append(run->arena, mutable(list), mutable(item)) || run_no_memory(run);
 }
 
 bool run_put(struct run *run, const struct value *dict, const struct value *key,
@@ -116,7 +116,7 @@ bool run_put(struct run *run, const struct value *dict, const struct value *key,
         return false;
     if (!value_hashable(key))
         return run_fail(run, "unhashable type: '%s'", type_name(key));
-    return value_put_key(run->arena, mutable(dict), key, mutable(item)) || run_limit(run, "memory");
+    return value_put_key(run->arena, mutable(dict), key, mutable(item)) || run_no_memory(run);
 }
 
 /* How many bytes may still be put out. */
@@ -138,7 +138,7 @@ static void write_to_buf(struct run *run, struct slice text)
     sink->begin = sink->at = sink->end = NULL;
     room = out_room(run);
     if (text.len > room) {
-        run_limit(run, "output");
+        run_limit(run, "the chat template writes more than a prompt may have");
         buf_reserve(run->out, 1);
         return;
     }
@@ -259,7 +259,7 @@ static const struct value *next_in_view(struct run *run, struct iter *iter)
         return view->what == VIEW_KEYS ? &entry->key : entry->item;
     pair = value_sequence(run->arena, VALUE_TUPLE, 2);
     if (!pair)
-        return run_limit(run, "memory");
+        return run_no_memory(run);
     pair->items[0] = mutable(&entry->key);
     pair->items[1] = entry->item;
     return pair;

@@ -54,8 +54,12 @@ struct iter {
 
 /* Failures. All return NULL. */
 const void *run_fail(struct run *run, const char *format, ...) PRINTF_LIKE(2, 3);
-/* A limit was met; `what` is static. */
-const void *run_limit(struct run *run, const char *what);
+/* A limit was met; `sentence`, which the operator or a client reads, is static. */
+const void *run_limit(struct run *run, const char *sentence);
+static inline const void *run_no_memory(struct run *run)
+{
+    return run_limit(run, "the chat template takes more memory than a prompt may have");
+}
 
 /* Counts work; false when there were too many steps. */
 static inline bool run_step(struct run *run, uint64_t steps)
@@ -64,7 +68,7 @@ static inline bool run_step(struct run *run, uint64_t steps)
         run->steps_left -= steps;
         return true;
     }
-    run_limit(run, "steps");
+    run_limit(run, "the chat template takes more steps than a prompt may have");
     return false;
 }
 /* Work that looks at so many bytes: much cheaper a piece than a node. */
@@ -80,7 +84,7 @@ static inline bool run_enter(struct run *run)
         run->depth_left--;
         return true;
     }
-    run_limit(run, "depth");
+    run_limit(run, "the chat template is nested more deeply than it may be");
     return false;
 }
 static inline void run_leave(struct run *run)
@@ -93,7 +97,7 @@ void *run_alloc(struct run *run, size_t size);
 /* Passes on what a builder gave, and fails where it gave NULL. */
 static inline const struct value *run_made(struct run *run, const struct value *value)
 {
-    return LIKELY(value != NULL) ? value : run_limit(run, "memory");
+    return LIKELY(value != NULL) ? value : run_no_memory(run);
 }
 const struct value *run_text(struct run *run, struct slice text); /* borrows */
 const struct value *run_copy(struct run *run, struct slice text);

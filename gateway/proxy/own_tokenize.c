@@ -61,8 +61,6 @@ static const struct reason *why_not(const struct pipeline_tokens *tokens, struct
                                            : slice_str(exactness_rows[tokens->exactness].words);
     if (tokens->reason)
         return tokens->reason;
-    if (tokens->exactness == EXACTNESS_budget)
-        return &reason_body_too_large;
     return tokens->exactness == EXACTNESS_no_tokenizer ? &reason_no_tokenizer : &reason_bad_value;
 }
 

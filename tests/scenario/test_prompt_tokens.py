@@ -454,9 +454,11 @@ class PromptTokens(Scenario):
 
     def test_tokenize_says_what_is_wrong(self):
         raising = self.folder("raising", {"chat_template": "{{ raise_exception('Roles must alternate') }}"})
+        endless = self.folder("endless", {"chat_template":
+                                          "{% for a in range(99999) %}{% for b in range(99999) %}{{ b }}{% endfor %}{% endfor %}"})
         gateway = self.gateway(config.gateway(config.pool("main", ["http://127.0.0.1:9"]), models=[
             config.model("with", "main", tokenizer=str(TOKENIZER)), config.model("raising", "main", tokenizer=str(raising)),
-            config.model("without", "main")]))
+            config.model("endless", "main", tokenizer=str(endless)), config.model("without", "main")]))
         hello = [{"role": "user", "content": "hello"}]
         for body, status, sentence in (
                 ({"model": "nobody", "prompt": "x"}, 404, "does not exist"),
@@ -465,13 +467,28 @@ class PromptTokens(Scenario):
                 ({"model": "with", "prompt": {"a": 1}}, 400, "no form"),
                 ({"model": "with", "messages": "hello"}, 400, ""),
                 ({"model": "with", "messages": [{"role": "user", "content": [{"type": "hologram"}]}]}, 400, ""),
-                ({"model": "raising", "messages": hello}, 400, "Roles must alternate")):
+                ({"model": "raising", "messages": hello}, 400, "Roles must alternate"),
+                ({"model": "endless", "messages": hello}, 400, "the chat template takes more ")):
             with self.subTest(body=body):
                 got, answer = self.ask(gateway, "/tokenize", body)
                 self.assertEqual(got, status, answer)
                 self.assertEqual(set(answer["error"]), {"message", "type", "param", "code"})
                 self.assertIn(sentence, answer["error"]["message"])
         self.assertEqual(self.ask(gateway, "/tokenize", {"model": "with", "prompt": "x"})[0], 200)
+
+    def test_tokenize_says_whether_a_long_text_may_come_again(self):
+        """What could not be done in time if all went well is too large; what was merely late may come again."""
+        gateway = self.start(tokens={"budget": "1ms"})
+        letters = "".join(chr(97 + n * n % 26) if n % 11 else " " for n in range(200000))
+        for text, status, again in ((letters * 2, 413, None), (letters, 503, "1"), ("short", 200, None)):
+            link = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=self.slower(10))
+            link.request("POST", "/tokenize", json.dumps({"model": "sim", "prompt": text}), {"content-type": "application/json"})
+            answer = link.getresponse()
+            said = json.loads(answer.read())
+            link.close()
+            self.assertEqual((answer.status, answer.headers.get("retry-after")), (status, again), said)
+            if status != 200:
+                self.assertIn("longer than the budget", said["error"]["message"])
 
     # The command line.
 
