@@ -67,6 +67,7 @@ struct pipeline_encoder {
     struct list link;
     struct recipe *recipe; /* reffed */
     struct encoder *encoder;
+    size_t cache_bytes;
     double byte_ns; /* what fresh text takes: for forecasts */
     bool kept;      /* pipeline_keep was called since the last pipeline_tidy */
 };
@@ -165,11 +166,21 @@ static struct pipeline_encoder *get_encoder(struct pipeline *pipeline,
     if (!encoder) {
         encoder = xcalloc(1, sizeof(*encoder));
         encoder->recipe = recipe_ref(call->recipe);
-        encoder->encoder = encoder_new(call->recipe->tokenizer, (size_t)call->conf->piece_cache);
+        encoder->cache_bytes = (size_t)call->conf->piece_cache;
+        encoder->encoder = encoder_new(call->recipe->tokenizer, encoder->cache_bytes);
         encoder->byte_ns = BYTE_NS_FIRST;
         list_push(&pipeline->encoders, &encoder->link);
     }
     return encoder;
+}
+
+size_t pipeline_bytes(const struct pipeline *pipeline)
+{
+    size_t bytes = turns_bytes(pipeline->turns);
+
+    LIST_FOREACH (at, (struct list *)&pipeline->encoders)
+        bytes += CONTAINER_OF(at, struct pipeline_encoder, link)->cache_bytes;
+    return bytes;
 }
 
 /* ---- text to tokens ---- */

@@ -70,6 +70,9 @@ void pipeline_forget(struct pipeline *pipeline);
 /* About how long pipeline_run will take, in microseconds: for who wants to let others go first. */
 uint64_t pipeline_forecast_us(const struct pipeline *pipeline, const struct pipeline_call *call);
 
+/* Of its caches: turns as they are, words met before as much as they may be. */
+size_t pipeline_bytes(const struct pipeline *pipeline);
+
 /* Once a fleet: says which recipes it has, then lets go of the encoders of all others. */
 void pipeline_keep(struct pipeline *pipeline, const struct recipe *recipe);
 void pipeline_tidy(struct pipeline *pipeline);

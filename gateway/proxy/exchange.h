@@ -130,6 +130,7 @@ struct exchanges {
     unsigned peer_count;
     struct pipeline *pipeline;
     uint64_t pipeline_fleet;   /* number of the newest fleet it has worked for */
+    size_t pipeline_bytes;     /* of it that the metric has */
     uint64_t pipeline_long_us; /* the turn (worker->now_us) in which it did its last long work */
     uint64_t prefix_seed;      /* of all workers, where the directive is left out */
     uint64_t random;           /* state of a generator (splitmix64), not for secrets */

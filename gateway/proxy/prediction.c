@@ -4,6 +4,7 @@
 #include "gateway/proxy/prediction.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/base/metric.h"
 #include "gateway/prompt/rough.h"
 #include "gateway/proxy/exchange.h"
 #include "gateway/proxy/process.h"
@@ -81,6 +82,16 @@ static void tidy(const struct exchange *x)
     pipeline_tidy(exchanges->pipeline);
 }
 
+static void count_bytes(struct worker *worker)
+{
+    struct exchanges *exchanges = worker->exchanges;
+    size_t bytes = pipeline_bytes(exchanges->pipeline);
+
+    metric_add(worker->metrics, METRIC_ID_prompt_cache_bytes,
+               (int64_t)bytes - (int64_t)exchanges->pipeline_bytes);
+    exchanges->pipeline_bytes = bytes;
+}
+
 void prediction_make(struct exchange *x, struct pipeline_tokens *ret_tokens)
 {
     struct prediction *prediction = &x->prediction;
@@ -95,6 +106,7 @@ void prediction_make(struct exchange *x, struct pipeline_tokens *ret_tokens)
     call.distrusted =
         call.recipe && !x->dialect->answered_here && !agreement_wants_exact(x->version->agreement);
     pipeline_run(x->worker->exchanges->pipeline, &call, ret_tokens);
+    count_bytes(x->worker);
     *prediction = (struct prediction){
         .made = true,
         .deferred = prediction->deferred,

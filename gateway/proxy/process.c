@@ -18,7 +18,7 @@ static const struct directive process_rows[] = {
                        "How long exchanges under way may go on after SIGTERM."),
     DIRECTIVE_SIZE(struct process_conf, memory, "2GB", 1 << 20, 1e13,
                    "Bytes of bodies held at a time in the whole process; past it requests are "
-                   "refused with 503."),
+                   "refused with 503. Caches of prompts (`tokens`) are not part of it."),
     DIRECTIVE_NUMBER(
         struct process_conf, prefix_seed, "0", 0, 1.8e19,
         "Seed of block keys, to be the same on gateways that share an index; 0: random."),

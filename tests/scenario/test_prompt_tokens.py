@@ -201,6 +201,9 @@ class PromptTokens(Scenario):
         self.assertEqual(first["reused_tokens"], 0)
         self.assertGreater(last["reused_tokens"], last["prompt_tokens"] / 2)
         self.assertGreater(gateway.metrics().total("sluice_reused_prompt_tokens_total", model="sim"), 0)
+        caches, text = gateway.metrics().total("sluice_prompt_cache_bytes"), sum(len(message["content"]) for message in messages)
+        self.assertGreater(caches, 16e6 + text, "the tokenizer's 16 MB, and the turns")
+        self.assertLess(caches, 2 * 16e6 + 20 * text)
 
     def test_salts_share_no_turns(self):
         gateway = self.start()
