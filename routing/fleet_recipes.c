@@ -32,14 +32,16 @@ static const void *blamed(const struct model_conf *model, const struct version_c
                                          : (const void *)&model->tokenizer;
 }
 
+/* `sibling`: has the same tokenizer; NULL: there is none. */
 static struct recipe *load(const struct conf *conf, const void *field,
-                           const struct recipe_settings *settings, struct buf *errors)
+                           const struct recipe_settings *settings, const struct recipe *sibling,
+                           struct buf *errors)
 {
     struct recipe *recipe;
     struct buf why;
 
     buf_init(&why, SIZE_MAX);
-    recipe = recipe_load(settings, &why);
+    recipe = sibling ? recipe_load_beside(settings, sibling, &why) : recipe_load(settings, &why);
     if (!recipe) {
         struct slice rest = buf_join(&why);
 
@@ -78,6 +80,19 @@ static const struct version *twin(const struct fleet *fleet, const struct versio
     return NULL;
 }
 
+/* A recipe of the fleet so far that has this folder's tokenizer. */
+static const struct recipe *sibling_of(const struct fleet *fleet, const struct version *version)
+{
+    for (size_t i = 0; i < fleet->model_count; i++)
+        for (size_t v = 0; v < fleet->models[i].count; v++) {
+            const struct version *at = &fleet->models[i].versions[v];
+
+            if (at->recipe && strcmp(at->settings.tokenizer, version->settings.tokenizer) == 0)
+                return at->recipe;
+        }
+    return NULL;
+}
+
 static bool add_recipe(struct fleet *fleet, const struct fleet *before, struct version *version,
                        const void *field, struct buf *errors)
 {
@@ -92,7 +107,8 @@ static bool add_recipe(struct fleet *fleet, const struct fleet *before, struct v
     if (found)
         version->recipe_stamp = found->recipe_stamp;
     version->recipe =
-        found ? recipe_ref(found->recipe) : load(fleet->conf, field, &version->settings, errors);
+        found ? recipe_ref(found->recipe)
+              : load(fleet->conf, field, &version->settings, sibling_of(fleet, version), errors);
     return version->recipe != NULL;
 }
 
@@ -147,22 +163,48 @@ static bool each(const struct conf *conf, visit_fn *visit, void *user)
     return good;
 }
 
+/* What `sluice check` has loaded so far. */
+struct checked {
+    struct buf *errors;
+    struct checked_recipe {
+        struct recipe_settings settings;
+        struct recipe *recipe;
+    } * list;
+    size_t count;
+};
+
 static bool check(const struct conf *conf, const struct model_conf *model,
                   const struct version_conf *version, void *user)
 {
-    struct recipe_settings settings = settings_of(model, version);
-    struct recipe *recipe;
+    struct checked *checked = user;
+    struct checked_recipe next = { .settings = settings_of(model, version) };
+    const struct recipe *sibling = NULL;
 
-    if (!settings.tokenizer)
+    if (!next.settings.tokenizer)
         return true;
-    recipe = load(conf, blamed(model, version), &settings, user);
-    recipe_unref(recipe);
-    return recipe != NULL;
+    for (size_t i = 0; i < checked->count; i++) {
+        if (recipe_settings_same(&checked->list[i].settings, &next.settings))
+            return true;
+        if (strcmp(checked->list[i].settings.tokenizer, next.settings.tokenizer) == 0)
+            sibling = checked->list[i].recipe;
+    }
+    next.recipe = load(conf, blamed(model, version), &next.settings, sibling, checked->errors);
+    if (!next.recipe)
+        return false;
+    checked->list = xrealloc(checked->list, (checked->count + 1) * sizeof(*checked->list));
+    checked->list[checked->count++] = next;
+    return true;
 }
 
 bool recipes_check(const struct conf *conf, struct buf *errors)
 {
-    return each(conf, check, errors);
+    struct checked checked = { .errors = errors };
+    bool good = each(conf, check, &checked);
+
+    for (size_t i = 0; i < checked.count; i++)
+        recipe_unref(checked.list[i].recipe);
+    free(checked.list);
+    return good;
 }
 
 struct files_walk {

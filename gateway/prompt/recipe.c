@@ -394,24 +394,6 @@ static void recipe_free(struct snapshot *snapshot)
     free(recipe);
 }
 
-/* Its complaint begins with the file's name. */
-static struct tokenizer *load_tokenizer(const char *folder, struct buf *errors)
-{
-    struct tokenizer *tokenizer;
-    struct slice said;
-    struct buf why;
-
-    buf_init(&why, SIZE_MAX);
-    tokenizer = tokenizer_load(folder, &why);
-    said = buf_join(&why);
-    if (!tokenizer && slice_starts(said, slice_str(folder)))
-        buf_add(errors, said);
-    else if (!tokenizer)
-        buf_printf(errors, "%s/%.*s", folder, SLICE_ARGS(said));
-    buf_release(&why);
-    return tokenizer;
-}
-
 /* An operator who expects exact tokens learns at the start that chats will have none. */
 static void say_chats(const struct recipe *recipe, const char *folder)
 {
@@ -420,7 +402,9 @@ static void say_chats(const struct recipe *recipe, const char *folder)
                  exactness_rows[recipe->chats].words);
 }
 
-struct recipe *recipe_load(const struct recipe_settings *settings, struct buf *errors)
+/* Takes the tokenizer; NULL: it could not be loaded. */
+static struct recipe *load_around(const struct recipe_settings *settings,
+                                  struct tokenizer *tokenizer, struct buf *errors)
 {
     static _Atomic uint64_t numbers;
     struct recipe *recipe = xcalloc(1, sizeof(*recipe));
@@ -430,8 +414,8 @@ struct recipe *recipe_load(const struct recipe_settings *settings, struct buf *e
     arena_init(&recipe->arena, ARENA_BYTES_MAX);
     recipe->number = atomic_fetch_add(&numbers, 1) + 1;
     recipe->exclude_tools = settings->exclude_tools;
-    recipe->tokenizer = load_tokenizer(settings->tokenizer, errors);
-    if (recipe->tokenizer && load_config(&load) && decide_chats(&load) &&
+    recipe->tokenizer = tokenizer;
+    if (tokenizer && load_config(&load) && decide_chats(&load) &&
         (!settings->chat_template_kwargs ||
          put_members(&load, settings->chat_template_kwargs, "default_chat_template_kwargs"))) {
         say_chats(recipe, settings->tokenizer);
@@ -439,6 +423,17 @@ struct recipe *recipe_load(const struct recipe_settings *settings, struct buf *e
     }
     recipe_unref(recipe);
     return NULL;
+}
+
+struct recipe *recipe_load(const struct recipe_settings *settings, struct buf *errors)
+{
+    return load_around(settings, tokenizer_load(settings->tokenizer, errors), errors);
+}
+
+struct recipe *recipe_load_beside(const struct recipe_settings *settings,
+                                  const struct recipe *sibling, struct buf *errors)
+{
+    return load_around(settings, tokenizer_ref(sibling->tokenizer), errors);
 }
 
 struct recipe *recipe_ref(struct recipe *recipe)

@@ -67,6 +67,9 @@ struct recipe {
 /* NULL when something is missing or not understood; `errors` then has one line. Takes from
  * milliseconds to a second. */
 struct recipe *recipe_load(const struct recipe_settings *settings, struct buf *errors) MUST_USE;
+/* The same with the tokenizer of a recipe that was loaded from the same folder. */
+struct recipe *recipe_load_beside(const struct recipe_settings *settings,
+                                  const struct recipe *sibling, struct buf *errors) MUST_USE;
 struct recipe *recipe_ref(struct recipe *recipe);
 void recipe_unref(struct recipe *recipe); /* NULL is fine */
 

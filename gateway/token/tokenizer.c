@@ -235,21 +235,36 @@ struct tokenizer *tokenizer_load_text(struct slice json, struct slice config, st
     return NULL;
 }
 
-struct tokenizer *tokenizer_load(const char *folder, struct buf *errors)
+static struct tokenizer *load_folder(const char *folder, struct buf *errors)
 {
+    struct slice json, config = { NULL, 0 };
     struct tokenizer *tokenizer = NULL;
-    struct slice json = { 0 }, config = { 0 };
     bool missing;
 
     if (!document_read(folder, "tokenizer.json", errors, &missing, &json)) {
         if (missing)
-            buf_printf(errors, "%s has no tokenizer.json\n", folder);
+            buf_printf(errors, "tokenizer.json: there is none\n");
         return NULL;
     }
     if (document_read(folder, "tokenizer_config.json", errors, &missing, &config) || missing)
         tokenizer = tokenizer_load_text(json, config, errors);
     free((void *)(uintptr_t)json.at);
     free((void *)(uintptr_t)config.at);
+    return tokenizer;
+}
+
+struct tokenizer *tokenizer_load(const char *folder, struct buf *errors)
+{
+    struct tokenizer *tokenizer;
+    struct buf why;
+
+    buf_init(&why, SIZE_MAX);
+    tokenizer = load_folder(folder, &why);
+    if (!tokenizer) {
+        buf_printf(errors, "%s/", folder);
+        buf_move(errors, &why, why.len);
+    }
+    buf_release(&why);
     return tokenizer;
 }
 
