@@ -40,12 +40,24 @@ static bool has_text(struct json_value value)
     return is_text(value) && value.raw.len > 2;
 }
 
-static bool next_block(struct json_reader *r, struct block *ret_block)
+/* Calls `take` for each block of a list; false: it is none, or one is refused. */
+static bool each_block(struct json_value list, bool (*take)(void *user, const struct block *block),
+                       void *user)
 {
-    *ret_block = (struct block){ .type = { .kind = JSON_KIND_NONE } };
-    if (!json_enter_object(r))
+    struct json_reader r;
+
+    json_open(&r, list.raw, NULL);
+    if (!json_enter_array(&r))
         return false;
-    json_pick(r, block_members, ARRAY_LEN(block_members), ret_block);
+    while (json_next(&r, NULL)) {
+        struct block block = { .type = { .kind = JSON_KIND_NONE } };
+
+        if (!json_enter_object(&r))
+            return false;
+        json_pick(&r, block_members, ARRAY_LEN(block_members), &block);
+        if (!take(user, &block))
+            return false;
+    }
     return true;
 }
 
@@ -65,29 +77,32 @@ static bool is_billing_header(struct json_value text)
     return slice_starts(json_inner(text), SLICE("x-anthropic-billing-header"));
 }
 
-/* A text or a list of blocks, put behind what is there. */
-static bool gather_system(struct json_value content, struct buf *inside, bool *ret_any)
-{
-    struct json_reader r;
-    struct block block;
+/* What system texts come to, put together. */
+struct system {
+    struct buf inside;
+    bool any;
+};
 
-    if (is_text(content)) {
-        buf_add(inside, json_inner(content));
-        *ret_any = true;
-        return true;
-    }
-    json_open(&r, content.raw, NULL);
-    if (!json_enter_array(&r))
-        return false;
-    while (json_next(&r, NULL)) {
-        if (!next_block(&r, &block))
-            return false;
-        if (!json_text_is(block.type, SLICE("text")) || !has_text(block.text) ||
-            is_billing_header(block.text))
-            continue;
-        buf_add(inside, json_inner(block.text));
-        *ret_any = true;
-    }
+static void add_system(struct system *system, struct json_value text)
+{
+    buf_add(&system->inside, json_inner(text));
+    system->any = true;
+}
+
+static bool take_system(void *user, const struct block *block)
+{
+    if (json_text_is(block->type, SLICE("text")) && has_text(block->text) &&
+        !is_billing_header(block->text))
+        add_system(user, block->text);
+    return true;
+}
+
+/* A text or a list of blocks. */
+static bool gather_system(struct json_value content, struct system *system)
+{
+    if (!is_text(content))
+        return each_block(content, take_system, system);
+    add_system(system, content);
     return true;
 }
 
@@ -100,8 +115,9 @@ struct result {
     size_t images;
 };
 
-static void gather_result(struct result *result, const struct block *block)
+static bool gather_result(void *user, const struct block *block)
 {
+    struct result *result = user;
     struct json_value name = has_text(block->tool_name) ? block->tool_name : block->name;
 
     if (json_text_is(block->type, SLICE("text"))) {
@@ -118,26 +134,16 @@ static void gather_result(struct result *result, const struct block *block)
         convert_add(&result->references, "name", name);
         buf_add(&result->references, SLICE("}"));
     }
+    return true;
 }
 
 static bool read_result(struct result *result, struct json_value content)
 {
-    struct json_reader r;
-    struct block block;
-
     if (is_text(content))
         buf_add(&result->text, json_inner(content));
     if (is_text(content) || content.kind <= JSON_KIND_NULL)
         return true;
-    json_open(&r, content.raw, NULL);
-    if (!json_enter_array(&r))
-        return false;
-    while (json_next(&r, NULL)) {
-        if (!next_block(&r, &block))
-            return false;
-        gather_result(result, &block);
-    }
-    return true;
+    return each_block(content, gather_result, result);
 }
 
 static void open_tool_message(struct buf *out, struct json_value tool_use_id)
@@ -255,11 +261,11 @@ static const struct {
     { SLICE_INIT("tool_reference"), take_nothing },
 };
 
-static bool take_block(struct draft *draft, const struct block *block)
+static bool take_block(void *user, const struct block *block)
 {
     for (size_t i = 0; i < ARRAY_LEN(block_types); i++)
         if (json_text_is(block->type, block_types[i].type))
-            return block_types[i].take(draft, block);
+            return block_types[i].take(user, block);
     return false;
 }
 
@@ -322,17 +328,12 @@ static void write_draft(struct draft *draft, struct buf *out)
 static bool take_blocks(struct json_value content, bool user, struct buf *out)
 {
     struct draft draft = { .user = user, .messages = out };
-    struct json_reader r;
-    struct block block;
     bool good;
 
     buf_init(&draft.parts, SIZE_MAX);
     buf_init(&draft.calls, SIZE_MAX);
     buf_init(&draft.reasoning, SIZE_MAX);
-    json_open(&r, content.raw, NULL);
-    good = json_enter_array(&r);
-    while (good && json_next(&r, NULL))
-        good = next_block(&r, &block) && take_block(&draft, &block);
+    good = each_block(content, take_block, &draft);
     if (good)
         write_draft(&draft, out);
     buf_release(&draft.parts);
@@ -351,9 +352,8 @@ static bool take_message(const struct message *message, bool user, struct buf *o
     return true;
 }
 
-/* System messages go to `system`, texts put together; all others to `messages`. */
-static bool take_messages(struct json_value json, struct buf *system, bool *ret_any_system,
-                          struct buf *messages)
+/* System messages go to `system`, all others to `messages`. */
+static bool take_messages(struct json_value json, struct system *system, struct buf *messages)
 {
     struct json_reader r;
     bool good = true;
@@ -370,7 +370,7 @@ static bool take_messages(struct json_value json, struct buf *system, bool *ret_
         json_pick(&r, message_members, ARRAY_LEN(message_members), &message);
         role = role_of(message.role);
         if (role == ROLE_SYSTEM)
-            good = gather_system(message.content, system, ret_any_system);
+            good = gather_system(message.content, system);
         else
             good = role != ROLE_UNKNOWN && take_message(&message, role == ROLE_USER, messages);
     }
@@ -450,22 +450,23 @@ static struct prompt frame(const struct prompt *prompt)
 const struct reason *convert_messages(const struct prompt *prompt, struct buf *out,
                                       struct prompt *ret_chat)
 {
-    bool has_tools = prompt->tools.kind > JSON_KIND_NULL, any_system = false, good = true;
-    struct buf system, rest, messages, tools;
+    bool has_tools = prompt->tools.kind > JSON_KIND_NULL, good = true;
+    struct system system = { .any = false };
+    struct buf rest, messages, tools;
 
-    buf_init(&system, SIZE_MAX);
+    buf_init(&system.inside, SIZE_MAX);
     buf_init(&rest, SIZE_MAX);
     buf_init(&messages, SIZE_MAX);
     buf_init(&tools, SIZE_MAX);
     if (has_text(prompt->system) ||
         (prompt->system.kind > JSON_KIND_NULL && !is_text(prompt->system)))
-        good = gather_system(prompt->system, &system, &any_system);
-    good = good && take_messages(prompt->messages, &system, &any_system, &rest) &&
+        good = gather_system(prompt->system, &system);
+    good = good && take_messages(prompt->messages, &system, &rest) &&
            (!has_tools || take_tools(prompt->tools, &tools));
     if (good) {
-        if (any_system) {
+        if (system.any) {
             buf_add(&messages, SLICE("{\"role\":\"system\""));
-            add_gathered(&messages, "content", &system);
+            add_gathered(&messages, "content", &system.inside);
             buf_add(&messages, SLICE("}"));
             if (!buf_is_empty(&rest))
                 convert_next(&messages);
@@ -474,7 +475,7 @@ const struct reason *convert_messages(const struct prompt *prompt, struct buf *o
         *ret_chat = frame(prompt);
         convert_finish(ret_chat, &messages, has_tools ? &tools : NULL, out);
     }
-    buf_release(&system);
+    buf_release(&system.inside);
     buf_release(&rest);
     buf_release(&messages);
     buf_release(&tools);
