@@ -248,10 +248,50 @@ int64_t text_find(struct slice text, struct slice part)
     return at ? at - text.at : -1;
 }
 
+/* Longer ones are not compared at every place. */
+#define FIND_BYTES 32
+
+static char *turned(struct slice text)
+{
+    char *copy = xmalloc(text.len);
+
+    for (size_t i = 0; i < text.len; i++)
+        copy[i] = text.at[text.len - 1 - i];
+    return copy;
+}
+
+/* What is last in a text is first where all is turned around, and that is found in linear time. */
+static int64_t find_last_turned(struct slice text, struct slice part)
+{
+    char *whole = turned(text), *wanted = turned(part);
+    const char *at = memmem(whole, text.len, wanted, part.len);
+    int64_t found = at ? (int64_t)(text.len - part.len) - (at - whole) : -1;
+
+    free(whole);
+    free(wanted);
+    return found;
+}
+
+/* From the end on in parts that grow, so that the way to the match is what it costs. */
+static int64_t find_last_long(struct slice text, struct slice part)
+{
+    for (size_t len = 4 * part.len;; len *= 2) {
+        struct slice end = len < text.len ? slice_skip(text, text.len - len) : text;
+        int64_t at = find_last_turned(end, part);
+
+        if (at >= 0)
+            return at + (end.at - text.at);
+        if (end.len == text.len)
+            return -1;
+    }
+}
+
 int64_t text_find_last(struct slice text, struct slice part)
 {
     if (part.len > text.len)
         return -1;
+    if (part.len > FIND_BYTES)
+        return find_last_long(text, part);
     for (size_t at = text.len - part.len;; at--) {
         if (part.len == 0 ||
             (text.at[at] == part.at[0] && !memcmp(text.at + at, part.at, part.len)))

@@ -347,6 +347,42 @@ static void loops_over_content_are_seen(void **state)
     }
 }
 
+/* Needles long enough to be looked for from the end in parts. As Jinja2 renders them. */
+static void the_last_of_a_long_needle_is_found(void **state)
+{
+    static const struct {
+        const char *source, *text;
+    } rows[] = {
+        { "{{ ('-' * 40 ~ 'b' ~ '-' * 40 ~ 'c').rfind('-' * 40) }}", "41" },
+        { "{{ ('-' * 41).rfind('-' * 40) }}", "1" },
+        { "{{ ('-' * 40).rfind('-' * 40) }}", "0" },
+        { "{{ ('-' * 39).rfind('-' * 40) }}", "-1" },
+        { "{{ ('b' * 999 ~ '-' * 40 ~ 'c' * 999).rfind('-' * 40) }}", "999" },
+        { "{{ ('b' * 2000).rfind('-' * 40) }}", "-1" },
+        { "{{ ('a' ~ '-' * 40 ~ 'b' ~ '-' * 80 ~ 'c').rsplit('-' * 40) | join('|') }}", "a|b||c" },
+        { "{{ ('a' ~ '-' * 40 ~ 'b' ~ '-' * 40).rsplit('-' * 40, 1) | join('|') | length }}",
+          "43" },
+        { "{{ ('\xc3\xa9' ~ '-' * 40 ~ 'b').rpartition('-' * 40) | join('|') | length }}", "44" },
+        { "{{ ('-' * 100000).rsplit('-' * 40) | length }}", "2501" },
+    };
+    const struct template_limits limits = { .output_bytes = OUTPUT,
+                                            .steps = STEPS,
+                                            .depth = DEPTH };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char message[256];
+        struct buf text;
+
+        buf_init(&text, SIZE_MAX);
+        if (render(rows[i].source, limits, &text, message, sizeof(message)) ||
+            !slice_eq(buf_join(&text), slice_str(rows[i].text)))
+            fail_msg("%s: \"%.*s\", wanted \"%s\" %s", rows[i].source, SLICE_ARGS(buf_join(&text)),
+                     rows[i].text, message);
+        buf_release(&text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +393,7 @@ int main(void)
         cmocka_unit_test(endless_work_meets_a_limit),
         cmocka_unit_test(output_may_reach_its_limit_and_no_more),
         cmocka_unit_test(faults_say_why),
+        cmocka_unit_test(the_last_of_a_long_needle_is_found),
         cmocka_unit_test(names_behind_two_stars_take_no_memory),
         cmocka_unit_test(loops_over_content_are_seen),
     };
