@@ -4,12 +4,10 @@
 #include "routing/fleet.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/token/blocks.h"
 #include "routing/fleet_adapters.h"
 #include "routing/fleet_recipes.h"
 #include "routing/names.h"
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -118,7 +116,7 @@ static void pool_add_endpoint(struct fleet_build *build, struct pool *pool, stru
         .subject = { endpoint_print },
         .name = text,
         .pool_name = pool->name,
-        .hash = XXH3_64bits(text, strlen(text)),
+        .hash = blocks_hash_bytes(0, slice_str(text)),
         .index = (uint32_t)pool->count,
         .state = before ? endpoint_state_ref(before->state) : endpoint_state_new(),
         .origin = before && origin_stays(build, before->origin, pool)

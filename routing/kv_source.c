@@ -3,8 +3,7 @@
  */
 #include "routing/kv_source.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "gateway/token/blocks.h"
 
 #include <string.h>
 
@@ -27,7 +26,7 @@ void kv_source_release(struct kv_source *source)
 
 static uint64_t hash_of(struct slice payload)
 {
-    return XXH3_64bits(payload.at ? payload.at : "", payload.len) | 1; /* 0 is none */
+    return blocks_hash_bytes(0, payload) | 1; /* 0 is none */
 }
 
 static bool is_remembered(const struct kv_source *source, uint64_t number, struct slice payload)

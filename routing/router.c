@@ -3,8 +3,7 @@
  */
 #include "routing/router.h"
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "gateway/token/blocks.h"
 
 #include <stdatomic.h>
 
@@ -17,7 +16,7 @@ uint64_t router_session(const struct sticky_conf *conf, const struct message *re
     for (uint32_t i = 0; conf && i < request->count; i++)
         if (slice_ieq(request->fields[i].name, slice_str(conf->header))) {
             struct slice value = request->fields[i].value;
-            uint64_t hash = XXH3_64bits(value.at, value.len);
+            uint64_t hash = blocks_hash_bytes(0, value);
 
             return hash != 0 ? hash : 1;
         }

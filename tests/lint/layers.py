@@ -39,7 +39,7 @@ BORDERS = {
     "nghttp2/": ("gateway/codec/",),
     "openssl/": ("gateway/io/",),
     "pcre2.h": ("gateway/token/",),
-    "xxhash.h": ("gateway/token/", "routing/"),
+    "xxhash.h": ("gateway/token/blocks.",),
     "zlib.h": ("gateway/token/",),
     "zmq.h": ("routing/kv_feed.",),
 }
