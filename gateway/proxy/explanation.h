@@ -4,7 +4,8 @@
  *
  * A field, because bodies are passed on verbatim and streams begin with a head: whatever the API,
  * whatever the client, curl -i shows it. It is the last decision's: after another try the others
- * stand in it as dropped by `tried`. A refusal for want of an endpoint has it, too.
+ * stand in it as dropped by `tried`. A refusal for want of an endpoint has it, too. A
+ * stream that was opened with comments while the request waited has none: its head was out.
  */
 #ifndef SLUICE_PROXY_EXPLANATION_H
 #define SLUICE_PROXY_EXPLANATION_H

@@ -1,6 +1,7 @@
 """Why an endpoint was chosen: x-sluice-explain on answers, `sluice explain` before anything runs, the access line afterwards."""
 import http.client
 import json
+import threading
 import unittest
 
 from lib import config
@@ -78,7 +79,8 @@ class Explain(Scenario):
         self.assertEqual(self.ask(stranger, {"x-sluice-explain": "1"})[:2], (200, None))
 
     def test_a_refusal_says_who_was_dropped_by_what(self):
-        gateway = self.start(pool={"health": {"active": True, "interval": "100ms", "unhealthy": 1, "panic": 0}, "route": "price"})
+        gateway = self.start(pool={"health": {"active": True, "interval": "100ms", "unhealthy": 1, "panic": 0}, "route": "price"},
+                             hold={"cold_start": "0s"})
         for engine in self.engines:
             engine.stop()
         until("no endpoint is ready", lambda: gateway.metrics().total("sluice_endpoint_ready") == 0, self.slower(10))
@@ -86,6 +88,26 @@ class Explain(Scenario):
         self.assertEqual(status, 503)
         self.assertEqual((said["outcome"], said["endpoint"], said["screens"]), ("nobody", None, {"health": 2}))
         self.assertEqual({one["endpoint"] for one in said["dropped"]}, {engine.url for engine in self.engines})
+
+    def test_a_request_that_waited_is_told_what_its_pools_home_decided(self):
+        """workers: 2, so that one of two connections asks another worker than its own."""
+        gateway = self.start(count=1, pool={"route": "price", "concurrency": 1}, workers=2)
+        said = []
+
+        def ask():
+            said.append(self.ask(gateway, {"x-sluice-explain": "1"}))
+        self.engines[0].fault("stall-head", count=6, a=150)
+        clients = [threading.Thread(target=ask) for _ in range(6)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        self.assertEqual([(status, explanation["outcome"], explanation["endpoint"]) for status, explanation, _ in said],
+                         [(200, "chosen", self.engines[0].url)] * 6)
+        lines = self.lines(gateway, 6)
+        self.assertGreaterEqual(sum("held_ms" in line for line in lines), 4)
+        for line in lines:
+            self.assertLessEqual(line.get("held_ms", 0), line["duration_ms"])
 
     def test_large_pools_fit_into_a_field(self):
         engine = self.engine("--tokenizer", TOKENIZER)
