@@ -217,7 +217,7 @@ static void arrive(struct sim *sim, struct request *rq)
     rq->held.tenant = rq->tenant;
     rq->held.since_us = sim->now_us;
     rq->held.deadline_us = sim->now_us + sim->conf->deadline_us;
-    rq->held.cost_s = predicted_prefill_s(sim, rq, rq->share.uncached);
+    rq->held.cost_s = predicted_prefill_s(gateway, rq);
     CHECK(hold_add(&gateway->hold, &rq->held, sim->now_us) == HOLD_ADDED);
     if (gateway->hold.count > sim->held_most)
         sim->held_most = gateway->hold.count;
