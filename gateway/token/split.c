@@ -116,7 +116,7 @@ typedef size_t by_fn(split_classify_fn *classify, struct scan *scan);
 
 static struct scan scan_of(struct slice text, size_t from, uint32_t *ret_ends, size_t room)
 {
-    return (struct scan){ .text = { text.at, (uint32_t)text.len, false },
+    return (struct scan){ .text = { text.at, (uint32_t)text.len, SPLIT_FENCE_NONE },
                           .at = (uint32_t)from,
                           .ends = ret_ends,
                           .room = room };

@@ -56,18 +56,31 @@ struct split_char {
     uint32_t bytes;
 };
 
-/* A text. Fenced: a number, and what DeepSeek's pattern for Chinese and Japanese has, ends it as
- * its end does. */
+/* What ends a text as its end does. By cjk is meant what DeepSeek's pattern for Chinese and
+ * Japanese has. */
+enum split_fence {
+    SPLIT_FENCE_NONE,
+    SPLIT_FENCE_PARTS, /* numbers and cjk */
+    SPLIT_FENCE_CJK,   /* all but cjk */
+};
+
 struct split_text {
     const char *at;
     uint32_t len;
-    bool fenced;
+    enum split_fence fence;
 };
 
 /* "[一-龥぀-ゟ゠-ヿ]" */
 CORE_FUNCTION bool split_is_cjk(uint32_t code)
 {
     return (code >= 0x4e00 && code <= 0x9fa5) || (code >= 0x3040 && code <= 0x30ff);
+}
+
+CORE_FUNCTION bool split_is_fence(enum split_fence fence, struct split_char c)
+{
+    if (fence == SPLIT_FENCE_CJK)
+        return !split_is_cjk(c.code);
+    return fence == SPLIT_FENCE_PARTS && ((c.mask & SPLIT_NUMBER) || split_is_cjk(c.code));
 }
 
 CORE_FUNCTION struct split_char split_char_at(const struct split_text *text, uint32_t at)
@@ -77,7 +90,7 @@ CORE_FUNCTION struct split_char split_char_at(const struct split_text *text, uin
     if (at < text->len) {
         c.code = unicode_read(text->at + at, &c.bytes);
         c.mask = unicode_mask(c.code);
-        if (text->fenced && ((c.mask & SPLIT_NUMBER) || split_is_cjk(c.code)))
+        if (split_is_fence(text->fence, c))
             return end;
     }
     return c;
@@ -115,7 +128,7 @@ CORE_FUNCTION uint32_t split_run_other(const struct split_text *text, uint32_t a
 /* "[\r\n]*", with slashes if asked for. */
 CORE_FUNCTION uint32_t split_run_newlines(const struct split_text *text, uint32_t at, bool slash)
 {
-    while (at < text->len &&
+    while (at < text->len && text->fence != SPLIT_FENCE_CJK &&
            (text->at[at] == '\n' || text->at[at] == '\r' || (slash && text->at[at] == '/')))
         at++;
     return at;
@@ -408,16 +421,17 @@ CORE_FUNCTION uint32_t split_match_clip(const struct split_text *text, uint32_t 
     return c.mask & SPLIT_NUMBER ? at + c.bytes : split_run_other(text, at);
 }
 
-/* DeepSeek's three patterns one after the other: numbers, Chinese and Japanese, and in each part
- * between those the third pattern. */
+/* DeepSeek's three patterns one after the other: numbers, cjk, and in each of their pieces, and of
+ * what lies between, the third pattern; which has nothing of numbers, but kana have punctuation
+ * among them. */
 CORE_FUNCTION uint32_t split_chain_deepseek(const struct split_text *text, uint32_t at)
 {
-    const struct split_text fenced = { text->at, text->len, true };
+    bool cjk = split_is_cjk(split_char_at(text, at).code);
+    const struct split_text part = { text->at, text->len,
+                                     cjk ? SPLIT_FENCE_CJK : SPLIT_FENCE_PARTS };
     uint32_t end = split_match_numbers(text, at);
 
-    if (end == at)
-        end = split_match_cjk(text, at);
-    return end > at ? end : split_match_next(split_match_deepseek, &fenced, at);
+    return end > at ? end : split_match_next(split_match_deepseek, &part, at);
 }
 
 #endif

@@ -182,7 +182,7 @@ static inline uint64_t split_window_contractions(struct split_window *w,
                                                  const struct split_shape *shape, const char *at,
                                                  uint64_t quotes, uint64_t begins)
 {
-    const struct split_text text = { at, SPLIT_LANES, false };
+    const struct split_text text = { at, SPLIT_LANES, SPLIT_FENCE_NONE };
     bool behind = shape->contraction == SPLIT_CONTRACTION_BEHIND;
     uint32_t end = 0;
 

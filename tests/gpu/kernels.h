@@ -35,7 +35,7 @@ struct merge_job {
 CORE_FUNCTION struct split_text kernel_text(const struct split_job *job, uint32_t text)
 {
     uint32_t from = job->offsets[text];
-    struct split_text found = { job->text + from, job->offsets[text + 1] - from, false };
+    struct split_text found = { job->text + from, job->offsets[text + 1] - from, SPLIT_FENCE_NONE };
 
     return found;
 }

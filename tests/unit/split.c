@@ -58,6 +58,11 @@ static const struct row {
     { "deepseek", "/path|_x| a|!?\n" },
     { "deepseek", "\x01|\x02"
                   "a| | b" },
+    { "deepseek_chain", "1|\xe3\x81\x8b|\xe3\x83\xbb|2" }, /* punctuation among kana */
+    { "deepseek_chain", "\xe3\x82\xa2|\xe3\x82\x9b|\xe3\x82\xa4" },
+    { "deepseek_chain", "\xe3\x81\x8b|\xe3\x82\x97\xe3\x82\xab|\xe3\x82\x97\xe3\x82\x98" },
+    { "deepseek_chain", "\xe3\x81\x8b\xe3\x82\x99|\xe3\x83\xbb\xe3\x83\xbb|\n" },
+    { "deepseek_chain", " |\xe3\x83\xbb|\xe3\x82\xa2|\n" },
     { "clip", "don|'t| |1|2|!?|  " },
 
     { "thousands", "12 |123|456|7" },
@@ -194,7 +199,7 @@ static const struct split_shape shapes[] = {
 /* The places where the text may be cut, its ends among them; returns how many. */
 static uint32_t find_cuts(const struct split_shape *shape, struct slice text, uint32_t *ret_cuts)
 {
-    const struct split_text whole = { text.at, (uint32_t)text.len, false };
+    const struct split_text whole = { text.at, (uint32_t)text.len, SPLIT_FENCE_NONE };
     struct split_char before = split_char_at(&whole, 0), after;
     uint32_t count = 1;
 
@@ -212,7 +217,7 @@ static uint32_t find_cuts(const struct split_shape *shape, struct slice text, ui
 static void mark_segment(const struct split_shape *shape, struct slice text, uint32_t at,
                          uint32_t end, bool *starts)
 {
-    const struct split_text whole = { text.at, (uint32_t)text.len, false };
+    const struct split_text whole = { text.at, (uint32_t)text.len, SPLIT_FENCE_NONE };
 
     while (at < end) {
         starts[at] = true;
