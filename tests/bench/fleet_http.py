@@ -30,11 +30,11 @@ BUSY = 0.85
 class Run:
     """One way to choose, once."""
 
-    def __init__(self, route, workers, report, spent, busy, engines):
+    def __init__(self, route, workers, report, spent, busy):
         self.route, self.workers, self.report, self.busy = route, workers, report, busy
         wall_s = report["wall_s"]
         self.gateway, self.engines, self.load = spent[0] / wall_s, sum(spent[1:]) / wall_s, report["cpu_s"] / wall_s
-        self.preemptions = sum(stats["preemptions"] for stats in engines)
+        self.failed = report["refused"] + report["broken"]
 
     def line(self):
         return (f"{self.route:15} {self.workers} worker{'s' if self.workers > 1 else ' '} {figures_line(self.report)}   "
@@ -54,7 +54,7 @@ def run(route, workers, options):
             usage = Usage([gateway, *engines])
             report = run_load(gateway, WORKLOAD, options.speed, options.part, options.seed, options.scale, options.requests)
             spent, busy = usage.read()
-            return Run(route, workers, report, spent, busy, [engine.stats() for engine in engines])
+            return Run(route, workers, report, spent, busy)
         finally:
             for process in (gateway, *engines):
                 process.stop()
@@ -111,10 +111,10 @@ def main():
     for route, workers in [(route, first) for route in routes] + [(routes[-1], workers) for workers in others]:
         runs.append(run(route, workers, options))
         print(runs[-1].line(), flush=True)
-        if runs[-1].report["failed"]:
+        if runs[-1].failed:
             print(runs[-1].report["words"])
     found = Findings()
-    found.expect(not any(one.report["failed"] for one in runs), "every answer was whole")
+    found.expect(not any(one.failed for one in runs), "every answer was whole")
     late = max(one.report["late"] for one in runs)
     if max(one.busy for one in runs) > options.busy:
         print(f"not judged: the machine had no processor left; requests were asked {late:.3f} s late on average")

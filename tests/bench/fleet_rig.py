@@ -19,6 +19,8 @@ from lib.harness import BUILD, SANITIZERS, Engine, Gateway
 ENGINES = 8
 BLOCK_TOKENS = 512  # the trace's; pages and block keys are as long
 MODEL_TOKENS = 200000  # over the longest prompt of the trace
+# The simulator's defaults (fleet/sim.c, routing/scorers.def): seconds.
+ROOM_S, PRESSURE_S, QUEUE_S, SCRAPE_S = 1, 20, 50, 0.1
 FIGURES = ("hit", "ttft", "p50", "p90", "p99", "tpot99", "e2e")
 
 
@@ -32,16 +34,23 @@ def needed(*programs):
         sys.exit(77)
 
 
-def replica(scale, blocks, *more):
+def replica(scale, blocks, *more, port=None):
     """An engine whose steps and cache are the simulator's."""
     return Engine("--block-size", BLOCK_TOKENS, "--blocks", blocks, "--max-model-len", MODEL_TOKENS, "--no-cache-outputs",
-                  *more, time_scale=scale)
+                  *more, port=port, time_scale=scale)
+
+
+def milliseconds(seconds):
+    return f"{max(1, round(seconds * 1000))}ms"
 
 
 def configuration(engines, scale, route, workers=1, **pool):
-    """Where the gateway is told seconds, they are the fleet's."""
+    """What the simulator's gateway is told in seconds, sluice is told in the fleet's. What it learns of them it learns."""
+    told = {"price": {"room": ROOM_S * scale, "pressure": PRESSURE_S * scale},
+            "timeouts": {"queue": milliseconds(QUEUE_S * scale)},
+            "metrics": {"interval": milliseconds(max(SCRAPE_S * scale, 0.05))}}
     return config.gateway(
-        config.pool("fleet", [engine.url for engine in engines], route=route, **pool),
+        config.pool("fleet", [engine.url for engine in engines], route=route, **{**told, **pool}),
         models=[config.model("sim", "fleet")], workers=workers, tokens={"key_block": BLOCK_TOKENS}, access_log="off",
         log_level="error", memory="4GB", prefix_seed=1)
 

@@ -44,7 +44,7 @@ struct link {
 
 /* How many requests of a bucket, and what came of them. */
 struct bucket {
-    uint64_t asked, failed, prompt_tokens, cached_tokens;
+    uint64_t asked, refused, broken, prompt_tokens, cached_tokens;
     double ttft_s;
 };
 
@@ -72,7 +72,9 @@ struct replay {
     size_t bucket_count;
     uint64_t begun_us;
     size_t next; /* request to ask */
-    size_t ended, failed, answered;
+    size_t ended;
+    size_t refused; /* ended before any content: another endpoint could have answered */
+    size_t broken;  /* ended within the answer */
     uint64_t events, dials;
     double late_s; /* sum: how long after their time requests were asked */
     struct list links, idle, asks;
@@ -166,13 +168,14 @@ static void count(struct ask *ask, bool whole)
     struct request *rq = ask->request;
 
     replay->ended++;
-    replay->answered += whole;
-    replay->failed += !whole;
+    replay->refused += !whole && ask->tokens == 0;
+    replay->broken += !whole && ask->tokens > 0;
     if (replay->bucket_s > 0) {
         struct bucket *bucket = bucket_of(replay, rq);
 
         bucket->asked++;
-        bucket->failed += !whole;
+        bucket->refused += !whole && ask->tokens == 0;
+        bucket->broken += !whole && ask->tokens > 0;
         if (whole) {
             bucket->prompt_tokens += rq->prompt_tokens;
             bucket->cached_tokens += rq->cached_tokens;
@@ -186,7 +189,7 @@ static void complain(const struct ask *ask)
     const struct stream *stream = ask->stream;
     const struct request *rq = ask->request;
 
-    if (ask->from->replay->failed >= FAILURES_PRINTED)
+    if (ask->from->replay->refused + ask->from->replay->broken >= FAILURES_PRINTED)
         return;
     fprintf(stderr, "at %.1f s: status %u, %u of %u tokens, %s, %s\n",
             (double)rq->arrival_us * 1e-6, stream && stream->head ? stream->head->status : 0,
@@ -427,12 +430,12 @@ static void print_buckets(const struct replay *replay)
     printf(",\n \"buckets\": [");
     for (size_t i = 0; i < replay->bucket_count; i++) {
         const struct bucket *b = &replay->buckets[i];
-        uint64_t answered = b->asked - b->failed;
+        uint64_t answered = b->asked - b->refused - b->broken;
 
-        printf("%s\n  {\"from_s\": %.1f, \"asked\": %llu, \"failed\": %llu, \"hit\": %.2f, "
-               "\"ttft\": %.4f}",
+        printf("%s\n  {\"from_s\": %.1f, \"asked\": %llu, \"refused\": %llu, \"broken\": %llu, "
+               "\"hit\": %.2f, \"ttft\": %.4f}",
                i > 0 ? "," : "", (double)i * replay->bucket_s, (unsigned long long)b->asked,
-               (unsigned long long)b->failed,
+               (unsigned long long)b->refused, (unsigned long long)b->broken,
                b->prompt_tokens > 0 ? 100.0 * (double)b->cached_tokens / (double)b->prompt_tokens
                                     : 0,
                answered > 0 ? b->ttft_s / (double)answered : 0);
@@ -459,12 +462,13 @@ static void print_report(const struct replay *replay)
 
     getrusage(RUSAGE_SELF, &used);
     figures_summarize(&replay->workload, &result, &f);
-    printf("{\"asked\": %zu, \"failed\": %zu, \"hit\": %.3f, \"ttft\": %.4f, \"p50\": %.4f, "
+    printf("{\"asked\": %zu, \"refused\": %zu, \"broken\": %zu, \"hit\": %.3f, \"ttft\": %.4f, "
+           "\"p50\": %.4f, "
            "\"p90\": %.4f, \"p99\": %.4f, \"tpot99\": %.2f, \"e2e\": %.3f, \"late\": %.5f, "
            "\"events\": %llu, \"dials\": %llu, \"cpu_s\": %.2f, \"wall_s\": %.2f",
-           replay->ended, replay->failed, f.hit, f.ttft, f.p50, f.p90, f.p99, f.tpot99, f.e2e,
-           replay->late_s / (double)replay->ended, (unsigned long long)replay->events,
-           (unsigned long long)replay->dials,
+           replay->ended, replay->refused, replay->broken, f.hit, f.ttft, f.p50, f.p90, f.p99,
+           f.tpot99, f.e2e, replay->late_s / (double)replay->ended,
+           (unsigned long long)replay->events, (unsigned long long)replay->dials,
            (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
                (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) * 1e-6,
            (double)(clock_now_us() - replay->begun_us) * 1e-6);
@@ -539,7 +543,7 @@ int main(int argc, char **argv)
     replay_init(&replay, worker_new(/* index= */ 0, metrics), argc, argv);
     worker_run(replay.worker);
     print_report(&replay);
-    whole = replay.failed == 0;
+    whole = replay.refused + replay.broken == 0;
     worker_free(replay.worker);
     replay_release(&replay);
     metric_shard_free(metrics);

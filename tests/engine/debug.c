@@ -30,6 +30,7 @@ void serve_stats(struct call *call)
         { "generation_tokens", scheduler->batch.counts.generation_tokens },
         { "idles", scheduler->idle.count },
         { "idle_us", scheduler->idle.total_us },
+        { "idles_over_ms", scheduler->idle.over_ms },
         { "idle_longest_us", scheduler->idle.longest_us },
         { "admin_calls", engine->admin_calls },
         { "faults", engine->faults_struck },

@@ -4,6 +4,8 @@
  */
 #include "tests/engine/scheduler.h"
 
+#include "gateway/base/clock.h"
+
 #include <stdlib.h>
 
 /* Steps caught up with in one tick; when more are due the model's clock falls behind instead of the
@@ -94,6 +96,7 @@ static void idle_end(struct scheduler *s)
         return;
     idle->count++;
     idle->total_us += us;
+    idle->over_ms += us > CLOCK_US_PER_MS;
     idle->longest_us = us > idle->longest_us ? us : idle->longest_us;
     idle->since_us = 0;
 }

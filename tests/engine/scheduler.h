@@ -39,6 +39,7 @@ struct sequence {
 struct scheduler_idle {
     uint64_t since_us; /* 0: it is not idle, or never had anything */
     uint64_t count, total_us, longest_us;
+    uint64_t over_ms; /* of count: longer than a millisecond */
 };
 
 struct scheduler {

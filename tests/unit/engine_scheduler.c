@@ -311,6 +311,7 @@ static void idle_time_is_from_the_last_end_to_the_next_arrival(void **state UNUS
     assert_int_equal(idle->count, 1);
     assert_int_equal(idle->total_us, 23000);
     assert_int_equal(idle->longest_us, 23000);
+    assert_int_equal(idle->over_ms, 1);
     scheduler_cancel(&bench.scheduler, &c.sequence);
     bench_run(&bench, 7000);
     scheduler_cancel(&bench.scheduler, &c.sequence); /* is no end any more */
