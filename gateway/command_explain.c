@@ -193,7 +193,10 @@ static json_t *decision_json(const struct walk *w, const struct version *version
         .session = router_session(version->pool->conf->sticky, head),
         .tokens = tokens->count < UINT32_MAX ? (uint32_t)tokens->count : UINT32_MAX,
         .output = prediction_output(version, &w->prompt),
-        .keys = &tokens->keys,
+        .prompt = { .keys = tokens->keys.at,
+                    .count = tokens->keys.count,
+                    .block = tokens->keys.block,
+                    .tokens = tokens->count },
         .keys_exact = tokens->keys_exact,
     };
     const struct endpoint *endpoint;

@@ -89,10 +89,10 @@ uint32_t decide_turn(const struct decide_call *call)
 
 /* ---- prices ---- */
 
-/* Tokens that keys say are cached; something of a prompt is always computed. */
+/* So many blocks are fewer tokens than the prompt has: something is always computed. */
 static uint32_t cached_tokens(const struct decide_call *call, uint32_t blocks)
 {
-    uint64_t tokens = call->keys ? (uint64_t)blocks * call->keys->block : 0;
+    uint64_t tokens = (uint64_t)blocks * call->prompt.block;
 
     if (tokens < call->tokens)
         return (uint32_t)tokens;
@@ -101,18 +101,16 @@ static uint32_t cached_tokens(const struct decide_call *call, uint32_t blocks)
 
 static void match(struct decision *d)
 {
-    memset(d->matches, 0, d->count * sizeof(*d->matches));
-}
+    const struct decide_call *call = d->call;
 
-/* Blocks of the prompt that some endpoint has. */
-static uint32_t longest_match(const struct decision *d)
-{
-    uint32_t longest = 0;
-
+    if (call->holdings && call->prompt.count > 0)
+        holdings_match(call->holdings, call->pool, &call->prompt, d->matches);
+    else
+        memset(d->matches, 0, d->count * sizeof(*d->matches));
+    d->longest = 0;
     for (size_t i = 0; i < d->left_count; i++)
-        if (d->matches[d->left[i]].blocks > longest)
-            longest = d->matches[d->left[i]].blocks;
-    return longest;
+        if (d->matches[d->left[i]].blocks > d->longest)
+            d->longest = d->matches[d->left[i]].blocks;
 }
 
 /*
@@ -121,31 +119,27 @@ static uint32_t longest_match(const struct decision *d)
  */
 static uint64_t request_key(const struct decision *d)
 {
-    const struct blocks *keys = d->call->keys;
-    uint32_t longest;
+    const struct holdings_prompt *prompt = &d->call->prompt;
 
-    if (!keys || keys->count == 0)
+    if (prompt->count == 0)
         return price_rendezvous(decide_turn(d->call), 1);
-    longest = longest_match(d);
-    return keys->at[longest < keys->count ? longest : keys->count - 1];
+    return prompt->keys[d->longest < prompt->count ? d->longest : prompt->count - 1];
 }
 
 static double request_heat(const struct decision *d)
 {
-    uint32_t longest = d->call->keys ? longest_match(d) : 0;
-
-    if (longest == 0)
+    if (d->longest == 0)
         return 0;
-    return heat_of(&d->call->pool->state->heat, d->call->keys->at[longest - 1], d->call->now_us);
+    return heat_of(&d->call->pool->state->heat, d->call->prompt.keys[d->longest - 1],
+                   d->call->now_us);
 }
 
 /* Once an exchange: for its first try. */
 static void note_heat(const struct decision *d)
 {
-    uint32_t longest = d->priced && d->call->keys ? longest_match(d) : 0;
-
-    if (longest > 0 && d->call->tried_count == 0)
-        heat_note(&d->call->pool->state->heat, d->call->keys->at[longest - 1], d->call->now_us);
+    if (d->priced && d->longest > 0 && d->call->tried_count == 0)
+        heat_note(&d->call->pool->state->heat, d->call->prompt.keys[d->longest - 1],
+                  d->call->now_us);
 }
 
 /* Where it is in use somewhere it is an adapter: others would have to load it. */

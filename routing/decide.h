@@ -10,9 +10,8 @@
 #define SLUICE_ROUTING_DECIDE_H
 
 #include "gateway/account/choice.h"
-#include "gateway/token/blocks.h"
 #include "routing/fleet.h"
-#include "routing/prefix_index.h"
+#include "routing/holdings.h"
 
 /* What a request that can be held asks of the endpoint it goes to (price_has_room). */
 enum decide_room {
@@ -31,11 +30,12 @@ struct decide_call {
     uint64_t model;   /* adapter_key of what the engines call it, LoRA adapters too; 0: not known */
     uint64_t session; /* a hash of what names it (router_session); 0: none */
 
-    uint32_t tokens;           /* of the prompt; 0: not known */
-    double output;             /* tokens expected of the answer */
-    const struct blocks *keys; /* NULL: none */
-    bool keys_exact;
-    uint8_t room; /* enum decide_room */
+    uint32_t tokens;               /* of the prompt; 0: not known */
+    double output;                 /* tokens expected of the answer */
+    struct holdings *holdings;     /* NULL: of caches nothing is known */
+    struct holdings_prompt prompt; /* its keys, as holdings look for them; none: count is 0 */
+    bool keys_exact;               /* for those who explain */
+    uint8_t room;                  /* enum decide_room */
 };
 
 enum decide_outcome {
@@ -78,7 +78,8 @@ struct decision {
     size_t best;   /* of left: the pick's; meaningless after DECIDE_NONE and without anybody left */
     bool has_room; /* best has; true where nothing was priced */
 
-    bool priced; /* the pick looked at prices, and what follows is there */
+    uint32_t longest; /* blocks of the prompt that one of them has; while `priced` */
+    bool priced;      /* the pick looked at prices, and what follows is there */
     struct price_request request;
     struct pace pool_pace;
     struct pace *paces;         /* of the candidates */

@@ -199,8 +199,8 @@ static json_t *head_json(const struct decision *decision, const struct decide_ca
         "{s:s, s:o, s:o, s:s, s:I, s:I, s:s, s:f, s:o}", "outcome", outcome_names[outcome],
         "endpoint", best_json(decision, outcome), "pool", name_json(pool->name), "policy",
         call->pin.len > 0 ? "pin" : pick_names[pool->conf->route], "tokens",
-        (json_int_t)call->tokens, "blocks", (json_int_t)(call->keys ? call->keys->count : 0),
-        "keys", call->keys_exact ? "exact" : "approximate", "busy",
+        (json_int_t)call->tokens, "blocks", (json_int_t)call->prompt.count, "keys",
+        call->keys_exact ? "exact" : "approximate", "busy",
         decision->priced ? decision->request.busy : 0.0, "screens", screens_json(decision));
 }
 

@@ -22,7 +22,8 @@ struct decide_call exchange_decide_call(const struct exchange *x)
         .session = router_session(pool->conf->sticky, x->client->head),
         .tokens = prediction_tokens(&x->prediction),
         .output = prediction_output(x->version, x->prompt),
-        .keys = &x->prediction.keys,
+        .holdings = x->worker->holdings,
+        .prompt = prediction_prompt(x),
         .keys_exact = x->prediction.keys_exact,
         .room = DECIDE_ROOM_OF_BEST,
     };

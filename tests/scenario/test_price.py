@@ -38,11 +38,26 @@ class Price(Scenario):
             self.assertEqual(client.read_answer().status, 200)
         self.assertEqual(sorted(len(r.requests) for r in recorders), [0, 0, 12])
 
+    def test_a_prompt_goes_to_who_has_its_beginning(self):
+        """Each beginning is put where the caller says; who begins alike follows, and finds it there."""
+        engines = [self.engine() for _ in range(3)]
+        gateway = self.in_front_of(*engines, listener={"trusted": True}, pool={"metrics": {"interval": "20ms"}})
+        until("capacities are known", lambda: all(e["reported"]["capacity_tokens"] for e in fleet(gateway)))
+        for home, engine in enumerate(engines):
+            begins = f"Book {home}. {LONG}"
+            pin = f"x-sluice-endpoint: {engine.url}\r\n".encode()
+            self.assertEqual(ask(gateway.port, chat(text=begins, fields=pin)).status, 200)
+            for n in range(3):
+                got = ask(gateway.port, chat(text=begins + f" Question {n}?"))
+                self.assertEqual(got.get("x-sluice-endpoint"), engine.url)
+                usage = got.json()["usage"]
+                self.assertGreater(usage["prompt_tokens_details"]["cached_tokens"], 0.8 * usage["prompt_tokens"])
+
     def test_work_that_waits_moves_new_prompts_elsewhere(self):
-        """Each hangs in its prefill; the next one goes to who has less to do, whatever its prompt begins with."""
+        """Each hangs in its prefill; the next one goes to who has less to do."""
         recorders = [self.recorder(hang) for _ in range(3)]
         gateway = self.in_front_of(*recorders)
-        self.hang(gateway, recorders, 9, lambda n: LONG)
+        self.hang(gateway, recorders, 9, lambda n: f"{n} {LONG}")
         self.assertEqual([len(r.requests) for r in recorders], [3, 3, 3])
         queued = [endpoint["own"]["queued_s"] for endpoint in fleet(gateway)]
         self.assertGreater(min(queued), 0.3)  # three times 2,000 tokens
@@ -57,10 +72,10 @@ class Price(Scenario):
         self.assertEqual(len(recorders[busy].requests), 1)
 
     def test_weights_are_the_operators(self):
-        """With no weight on what is there already nothing moves a prompt away from a queue."""
+        """With no weight on what is there already, nothing moves a prompt away from a queue."""
         recorders = [self.recorder(hang) for _ in range(3)]
         gateway = self.in_front_of(*recorders, pool={"price": {"wait": 0, "recompute": 0, "steps": 0, "decode": 0}})
-        self.hang(gateway, recorders, 6, lambda n: LONG)
+        self.hang(gateway, recorders, 6, lambda n: "Hello. " + LONG)
         self.assertEqual(sorted(len(r.requests) for r in recorders), [0, 0, 6])
 
     def test_a_session_stays_at_its_endpoint(self):
