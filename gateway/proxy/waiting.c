@@ -110,8 +110,8 @@ static void fill_call(struct ticket *ticket, struct exchange *x)
     ticket->call.tried = ticket->tried;
     memcpy(ticket->pin, pin.at, pin.len);
     ticket->call.pin = slice_of(ticket->pin, pin.len);
-    ticket->keys = x->prediction.keys;
-    ticket->call.keys = &ticket->keys;
+    ticket->keys = x->prediction.keys; /* call.prompt points into them */
+    ticket->call.prompt.tenant = slice_of(NULL, 0);
     x->prediction.keys = (struct blocks){ .at = NULL };
 }
 

@@ -134,11 +134,11 @@ class Price(Scenario):
 
 
 class Pace(Scenario):
-    TEXTS = [f"{n} " + LONG[:2000 + 300 * (n % 17)] for n in range(90)]
+    TEXTS = [f"{n} " + LONG[:2000 + 300 * (n % 17)] for n in range(72)]
 
     def test_a_slower_endpoint_is_found_out_and_gets_less(self):
         """Nothing says so but its answers: the second engine takes four times as long for everything."""
-        engines = [self.engine("--tokens", "30", time_scale=scale) for scale in (0.2, 0.8)]
+        engines = [self.engine("--tokens", "20", time_scale=scale) for scale in (0.5, 2)]
         gateway = self.in_front_of(*engines, workers=2)
 
         def send(text):
@@ -149,8 +149,8 @@ class Pace(Scenario):
         self.assertEqual(fast["served"] + slow["served"], len(self.TEXTS))
         self.assertGreater(slow["served"], 0)
         self.assertLess(slow["served"], 0.35 * len(self.TEXTS))
-        for part in ("token_s", "step_s"):
-            self.assertGreater(slow["pace"][part], 2 * fast["pace"][part], (fast["pace"], slow["pace"]))
+        for part, times in (("token_s", 1.5), ("step_s", 2)):  # of short prefills much is not the engine's
+            self.assertGreater(slow["pace"][part], times * fast["pace"][part], (fast["pace"], slow["pace"]))
 
 
 if __name__ == "__main__":
