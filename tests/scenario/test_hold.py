@@ -155,10 +155,14 @@ class Refusals(Hold):
         self.waiting(gateway, 1)
         batch = field("x-sluice-class", "batch")
 
+        def shed():
+            return gateway.metrics().by("sluice_requests_shed_total", "reason").get("shed", 0)
+
         def refused():
-            got = self.ask(gateway, fields=batch)
-            clients.append(got)
-            return gateway.metrics().by("sluice_requests_shed_total", "reason").get("shed")
+            before = gateway.metrics().total("sluice_pool_waiting")
+            clients.append(self.ask(gateway, fields=batch))
+            until("it is held or refused", lambda: shed() or gateway.metrics().total("sluice_pool_waiting") > before, self.slower(5))
+            return shed()
         until("one is refused", refused, self.slower(12))
         got = clients.pop().read_answer()
         self.assert_openai_error(got, 429)
