@@ -230,6 +230,30 @@ static bool find_room(struct decision *d)
     return d->has_room || d->call->room == DECIDE_ROOM_IGNORED;
 }
 
+/* For the least that could be asked for. */
+static bool has_some_room(const struct pool *pool, const struct endpoint *endpoint, uint64_t now_us)
+{
+    static const struct price_request least = { .tokens = 0 };
+    const struct endpoint_state *state = endpoint->state;
+    struct price_candidate at = { .cached = 0 };
+    uint64_t limit = pool->conf->concurrency;
+
+    if (limit > 0 && atomic_load_explicit(&state->inflight, memory_order_relaxed) >= limit)
+        return false;
+    if (pool->conf->route != PICK_price)
+        return true;
+    signals_read(&state->signals, now_us, &at.load);
+    return price_has_room(pool->conf->price, &least, &at);
+}
+
+bool decide_may_find_room(const struct pool *pool, uint64_t now_us)
+{
+    for (size_t i = 0; i < pool->count; i++)
+        if (has_some_room(pool, &pool->endpoints[i], now_us))
+            return true;
+    return pool->count == 0;
+}
+
 /* ---- the choice ---- */
 
 static void note_best(const struct decision *d, struct choice *choice)

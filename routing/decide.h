@@ -101,6 +101,10 @@ void decision_free(struct decision *decision); /* NULL is fine */
 enum decide_outcome decide(struct decision *decision, const struct decide_call *call,
                            const struct endpoint **ret_endpoint, struct choice *ret_choice);
 
+/* Whether there can be room for anything at all; false: every decision that asks for room would be
+ * to wait. For who has many to decide for: costs a look at each endpoint. */
+bool decide_may_find_room(const struct pool *pool, uint64_t now_us);
+
 /* For screens.c, by which decide begins: who is left. DECIDE_CHOSEN: somebody is. */
 enum decide_outcome decision_screen(struct decision *decision, struct choice *choice);
 

@@ -46,6 +46,7 @@ struct pool_hold {
     struct list going;   /* answered in this turn, letters not yet sent */
     struct defer turn;   /* due: room was made */
     struct timer look;
+    bool full;        /* no endpoint has room: nobody needs to be decided for in this turn */
     uint64_t room_us; /* when the room was made that the turn is for; 0: not known */
     struct shedding shedding;
 };
@@ -73,6 +74,8 @@ static bool place(void *user, struct hold_item *item, bool any, double *ret_cost
     ticket->call.room = any ? DECIDE_ROOM_OF_ANY : DECIDE_ROOM_OF_BEST;
     ticket->call.now_us = held->home->worker->now_us;
     ticket->what = TICKET_GO;
+    if (held->full)
+        return false;
     if (ticket->has_failed && !pool_answers(ticket->call.pool))
         return false;
     outcome = decide(decision, &ticket->call, &ticket->endpoint, &ticket->choice);
@@ -99,6 +102,7 @@ static bool release(void *user, struct hold_item *item)
     if (ticket->what == TICKET_GO &&
         !share_keep(&ticket->call, ticket->endpoint, &ticket->choice, &ticket->place))
         return false;
+    held->full = !decide_may_find_room(ticket->call.pool, ticket->call.now_us);
     hold_charge(&held->hold, item->tenant, item->cost_s);
     ticket->room_us = held->room_us;
     list_remove(&ticket->link);
@@ -165,10 +169,16 @@ static void end_shedding(struct pool_hold *held)
     *shedding = (struct shedding){ 0 };
 }
 
+/* Room is what one request was made for most of the time: after it the rest need not be asked. */
 static void take_turn(struct pool_hold *held)
 {
-    hold_turn(&held->hold, held->home->worker->now_us);
+    const struct ticket *first = CONTAINER_OF(held->tickets.next, struct ticket, link);
+    uint64_t now_us = held->home->worker->now_us;
+
+    held->full = held->hold.count > 0 && !decide_may_find_room(first->call.pool, now_us);
+    hold_turn(&held->hold, now_us);
     answer_going(held);
+    held->full = false;
     held->room_us = 0;
 }
 
@@ -359,6 +369,7 @@ static void admit(struct pool_hold *held, struct ticket *ticket)
     else if (!is_settled(held) || !place(held, item, /* any= */ false, &item->cost_s) ||
              !release(held, item))
         hold_ticket(held, ticket);
+    held->full = false;
 }
 
 void home_on_ask(struct letter *letter, void *receiver)

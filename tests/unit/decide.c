@@ -177,6 +177,10 @@ static void the_cheapest_with_room_is_chosen(void **state)
         assert_true(decision->priced);
         if (got != 'w')
             assert_true(choice.priced && choice.prefill_s > 0.0628 && choice.prefill_s < 0.07);
+        call.room = DECIDE_ROOM_OF_ANY;
+        if (decide_may_find_room(pool, NOW) !=
+            (decide(decision, &call, &endpoint, &choice) == DECIDE_CHOSEN))
+            fail_msg("%s: whether there may be room", room_rows[i].why);
         fleet_unref(fleet);
     }
 }
