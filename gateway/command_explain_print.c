@@ -83,7 +83,10 @@ static void print_decision(const json_t *decision, FILE *to)
     size_t count = json_array_size(endpoints);
 
     if (strcmp(outcome, "nobody") == 0)
-        fprintf(to, "  endpoint     none: refused with 503\n");
+        fprintf(to, "  endpoint     none: %s\n",
+                strcmp(text_of(decision, "policy"), "pin") == 0
+                    ? "the one that is asked for is none of the pool's, refused with 503"
+                    : "the pool has none without a network");
     else
         fprintf(to, "  endpoint     %s, by %s%s\n", text_of(decision, "endpoint"),
                 text_of(decision, "policy"),

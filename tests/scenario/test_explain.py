@@ -71,6 +71,22 @@ class Explain(Scenario):
         self.assertRegex(gateway.admin("/exchanges")[1], r" policy price considered 1 price_s \d+\.\d{6} prefill_s \d+\.\d{6} predicted_cached_tokens 0\n")
         waiting.close()
 
+    def test_what_was_expected_in_the_cache_stands_beside_what_was_there(self):
+        gateway = self.start(pool={"route": "price"})
+        first = self.ask(gateway, {"x-sluice-explain": "1"})[1]
+        self.assertEqual([one["cached_tokens"] for one in first["endpoints"]], [0, 0])
+        until("the index knows", lambda: gateway.metrics().total("sluice_prefix_index_holders") >= first["blocks"] - 1, self.slower(5))
+        second = self.ask(gateway, {"x-sluice-explain": "1"})[1]
+        self.assertEqual(second["endpoint"], first["endpoint"])
+        best, other = second["endpoints"]
+        self.assertGreater(best["cached_tokens"], second["tokens"] * 0.9)
+        self.assertEqual(best["cached_tokens"], best["blocks"] * 16)
+        self.assertEqual(other["cached_tokens"], 0)
+        self.assertLess(best["prefill_s"], other["prefill_s"] / 5)
+        line = self.lines(gateway, 2)[1]
+        self.assertEqual(line["predicted_cached_tokens"], best["cached_tokens"])
+        self.assertEqual(line["cached_tokens"], best["cached_tokens"])
+
     def test_nobody_is_told_who_did_not_ask_or_is_not_trusted(self):
         gateway = self.start()
         for headers in ({}, {"x-sluice-explain": "0"}, {"x-sluice-explain": "yes"}):
@@ -175,6 +191,13 @@ class Explain(Scenario):
         said = json.loads(self.offline("--json", "--header", "x-sluice-endpoint: http://10.0.0.2:8000")[1])
         self.assertEqual(said["versions"][0]["decision"]["endpoint"], "http://10.0.0.2:8000")
         self.assertEqual(said["versions"][1]["decision"]["outcome"], "nobody")
+
+    def test_a_pool_of_names_has_no_endpoint_without_a_network(self):
+        path = self.scratch / "names.yaml"
+        path.write_text(config.text(config.gateway(config.pool("a", ["dns:http://engines.internal:8000"]))))
+        status, out, err = self.offline(path=path)
+        self.assertEqual((status, err), (0, ""))
+        self.assertIn("endpoint     none: the pool has none without a network", out)
 
     def test_it_refuses_what_a_gateway_would_refuse(self):
         for args, body, reason in (
