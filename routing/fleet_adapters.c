@@ -39,16 +39,17 @@ static uint32_t weight_of(const struct model *model, size_t version)
 }
 
 /* One more of the base's versions serves it. Versions come in order. */
-static void adapter_add_version(struct model *model, size_t number)
+static void adapter_add_version(struct fleet *fleet, struct model *model, size_t number)
 {
     const struct version *from = &model->base->versions[number];
     struct version *version = &model->versions[model->count];
 
-    if (model->count > 0 && version[-1].index == from->index)
+    if (model->count > 0 && version[-1].name == from->name) /* it was said twice */
         return;
     model->weight_sum += weight_of(model->base, number);
     *version = *from;
     version->model = slice_str(model->name);
+    version->index = fleet->version_count++;
     version->weight_until = model->weight_sum;
     version->recipe = from->recipe ? recipe_ref(from->recipe) : NULL;
     version->agreement = from->agreement ? agreement_ref(from->agreement) : NULL;
@@ -60,7 +61,7 @@ static void add(struct fleet *fleet, const struct model *base, size_t number, st
     struct model *model = adapter_of(fleet, base, name);
 
     if (model)
-        adapter_add_version(model, number);
+        adapter_add_version(fleet, model, number);
 }
 
 static void add_texts(struct fleet *fleet, const struct model *base, size_t number,

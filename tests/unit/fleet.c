@@ -117,6 +117,9 @@ static void an_adapter_is_a_model_with_the_versions_that_serve_it(void **state)
     assert_true(slice_eq(fleet_model(fleet, SLICE("all"))->versions[0].model, SLICE("all")));
     assert_true(slice_eq(fleet_model(fleet, SLICE("all"))->versions[0].base, SLICE("k-one")));
     assert_int_equal(model_adapter(fleet_model(fleet, SLICE("k"))).len, 0);
+    assert_int_equal(fleet->version_count, 4 + 6); /* each counts for itself */
+    assert_int_equal(fleet_model(fleet, SLICE("all"))->versions[1].index,
+                     fleet_model(fleet, SLICE("one"))->versions[0].index + 1);
     fleet_unref(fleet);
 }
 
