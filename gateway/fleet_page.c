@@ -80,22 +80,42 @@ static json_t *adapters_json(const struct adapters *adapters)
                      (int)GET(&adapters->loaded.count));
 }
 
-static json_t *endpoint_json(const struct pool *pool, const struct endpoint *endpoint,
-                             uint64_t now_us)
+static json_t *health_json(const struct pool *pool, const struct endpoint *endpoint,
+                           uint64_t now_us)
 {
     const struct endpoint_state *state = endpoint->state;
     double weight = health_weight(endpoint, pool->conf->health, now_us);
     uint64_t until_us = GET(&state->ejected_until_us);
 
-    return json_pack("{s:s, s:b, s:f, s:I, s:I, s:I, s:b, s:I, s:o, s:o, s:o, s:o, s:o}",
-                     "endpoint", endpoint->name, "ready", weight > 0, "weight", weight, "inflight",
-                     (json_int_t)GET(&state->inflight), "served", (json_int_t)GET(&state->served),
-                     "failed", (json_int_t)GET(&state->failed), "probe_failing",
-                     (int)GET(&state->probe_failing), "ejected_for_ms",
-                     (json_int_t)(until_us > now_us ? (until_us - now_us) / CLOCK_US_PER_MS : 0),
-                     "own", own_json(&state->signals), "pace", pace_json(pool, endpoint, now_us),
-                     "reported", reported_json(&state->reported, now_us), "adapters",
-                     adapters_json(&state->adapters), "cache", holdings_json(endpoint));
+    return json_pack("{s:s, s:b, s:f, s:b, s:I}", "endpoint", endpoint->name, "ready", weight > 0,
+                     "weight", weight, "probe_failing", (int)GET(&state->probe_failing),
+                     "ejected_for_ms",
+                     (json_int_t)(until_us > now_us ? (until_us - now_us) / CLOCK_US_PER_MS : 0));
+}
+
+static void set_count(json_t *json, const char *key, uint64_t count)
+{
+    json_object_set_new(json, key, json_integer((json_int_t)count));
+}
+
+static json_t *endpoint_json(const struct pool *pool, const struct endpoint *endpoint,
+                             uint64_t now_us)
+{
+    const struct endpoint_state *state = endpoint->state;
+    json_t *json = health_json(pool, endpoint, now_us);
+
+    set_count(json, "inflight", GET(&state->inflight));
+    set_count(json, "served", GET(&state->served));
+    set_count(json, "failed", GET(&state->failed));
+    set_count(json, "prompt_tokens", GET(&state->prompt_tokens));
+    set_count(json, "cached_tokens", GET(&state->cached_tokens));
+    set_count(json, "predicted_cached_tokens", GET(&state->expected_cached_tokens));
+    json_object_set_new(json, "own", own_json(&state->signals));
+    json_object_set_new(json, "pace", pace_json(pool, endpoint, now_us));
+    json_object_set_new(json, "reported", reported_json(&state->reported, now_us));
+    json_object_set_new(json, "adapters", adapters_json(&state->adapters));
+    json_object_set_new(json, "cache", holdings_json(endpoint));
+    return json;
 }
 
 /* ---- pools and models ---- */

@@ -27,10 +27,13 @@ struct endpoint_state {
     _Atomic bool probe_failing;        /* active checks say it is not healthy */
     _Atomic bool gone;                 /* no longer in the configuration: finishes what it has */
     _Atomic uint64_t served, failed;   /* attempts ended well, ended badly */
-    struct signals signals;            /* what is at it of our own traffic, and its cache */
-    struct pace_learner pace;          /* how fast it is */
-    struct reported reported;          /* what the engine says of its load */
-    struct adapters adapters;          /* what it says of its LoRA adapters */
+    /* Of answers whose engine said how much of the prompt it had: the prompt's tokens, those that
+     * it had, and where endpoints were priced those that it was expected to have. */
+    _Atomic uint64_t prompt_tokens, cached_tokens, expected_cached_tokens;
+    struct signals signals;   /* what is at it of our own traffic, and its cache */
+    struct pace_learner pace; /* how fast it is */
+    struct reported reported; /* what the engine says of its load */
+    struct adapters adapters; /* what it says of its LoRA adapters */
     /* routing/holdings: what its cache holds; NULL until its first fleet is published. */
     struct holding *_Atomic holding;
 };

@@ -7,6 +7,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/proxy/exchange.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum outcome { OUTCOME_OK, OUTCOME_CLIENT_ERROR, OUTCOME_ERROR, OUTCOME_CANCELLED, OUTCOMES };
@@ -25,7 +26,7 @@ struct tally_version {
     struct tally_row rows[OUTCOMES];
     struct metric_series *prompts[EXACTNESS_COUNT], *predicted, *reported, *difference, *mismatched,
         *reused;
-    struct metric_series *tokens[TOKEN_TYPES], *usage_missing, *attempts_done;
+    struct metric_series *tokens[TOKEN_TYPES], *expected_cached, *usage_missing, *attempts_done;
 };
 
 struct tally {
@@ -115,6 +116,32 @@ static void tally_tokens(struct tally *tally, struct tally_version *version,
                 (int64_t)counts[i]);
 }
 
+static void add_count(_Atomic uint64_t *count, uint64_t n)
+{
+    atomic_fetch_add_explicit(count, n, memory_order_relaxed);
+}
+
+/* What of its prompt the endpoint was expected to have, and had. */
+static void tally_cached(struct tally *tally, struct tally_version *version,
+                         const struct exchange *x)
+{
+    const struct answer_usage *usage = &x->reader.usage;
+    unsigned both = ANSWER_USAGE_PROMPT | ANSWER_USAGE_CACHED;
+    struct endpoint_state *state;
+
+    if (!x->endpoint || (usage->known & both) != both || usage->cached > usage->prompt)
+        return;
+    state = x->endpoint->state;
+    add_count(&state->prompt_tokens, usage->prompt);
+    add_count(&state->cached_tokens, usage->cached);
+    if (!x->choice.priced)
+        return;
+    add_count(&state->expected_cached_tokens, x->choice.cached_tokens);
+    metric_series_add(
+        series_of(tally, &version->expected_cached, METRIC_ID_tokens_expected_cached, x, NULL),
+        x->choice.cached_tokens);
+}
+
 /* Exact predictions beside what the engine said. */
 static void tally_difference(struct tally *tally, struct tally_version *version,
                              const struct exchange *x)
@@ -178,6 +205,7 @@ static void tally_routed(struct tally *tally, const struct exchange *x, uint64_t
             series_of(tally, &row->inter_token, METRIC_ID_inter_token_seconds, x, name),
             x->gaps->counts, x->gaps->sum_s);
     tally_tokens(tally, version, x);
+    tally_cached(tally, version, x);
     tally_prediction(tally, version, x);
 }
 
