@@ -28,7 +28,9 @@ static const struct row rows[] = {
     { ENGINE_##engine, GAUGE_##what, SLICE_INIT(name), { label, NULL } },
 #define ADAPTERS(engine, name, running, waiting)                                                   \
     { ENGINE_##engine, ROW_ADAPTERS, SLICE_INIT(name), { running, waiting } },
+#define REPORT(...)
 #include "routing/gauges.def"
+#undef REPORT
 #undef ADAPTERS
 #undef GAUGE
 };
@@ -70,6 +72,16 @@ static bool read_number(struct slice text, double *ret_value)
     copy[text.len] = 0;
     *ret_value = strtod(copy, &end);
     return end != copy && *end == 0 && isfinite(*ret_value) && *ret_value >= 0;
+}
+
+bool gauges_number(enum gauge gauge, struct slice text, double *ret_value)
+{
+    double value;
+
+    if (!read_number(text, &value) || (gauge == GAUGE_USAGE && value > 1))
+        return false;
+    *ret_value = value;
+    return true;
 }
 
 /* Past the text of a label's value, whose quotes and backslashes are escaped; false: it never ends.
@@ -144,8 +156,7 @@ static void note_adapters(struct page *page, double stamp, const struct slice li
 /* What follows the name of this row in a line. */
 static void read_series(struct page *page, size_t row, struct slice rest)
 {
-    struct slice labels[LABELS_MAX] = { { NULL, 0 } };
-    bool lists = rows[row].gauge == ROW_ADAPTERS;
+    struct slice labels[LABELS_MAX] = { { NULL, 0 } }, text;
     double value;
 
     if (rest.len > 0 && rest.at[0] == '{' && !read_labels(&rest, rows[row].labels, labels))
@@ -153,11 +164,13 @@ static void read_series(struct page *page, size_t row, struct slice rest)
     if (rest.len == 0 || rest.at[0] != ' ')
         return;
     rest = slice_skip(rest, 1);
-    if (!read_number(rows[row].labels[0] && !lists ? labels[0] : cut(&rest, ' '), &value))
+    text = cut(&rest, ' ');
+    if (rows[row].gauge == ROW_ADAPTERS) {
+        if (read_number(text, &value))
+            note_adapters(page, value, labels);
         return;
-    if (lists)
-        note_adapters(page, value, labels);
-    else
+    }
+    if (gauges_number((enum gauge)rows[row].gauge, rows[row].labels[0] ? labels[0] : text, &value))
         add(page, row, value);
 }
 

@@ -31,6 +31,10 @@ struct gauges {
  * usage and the size of a block the largest counts. */
 void gauges_read(enum engine_id engine, struct slice page, struct gauges *ret_gauges);
 
+/* A number that an engine writes for a gauge, spaces before it; false: it is none, endless, below
+ * 0, or more than such a gauge can be. */
+bool gauges_number(enum gauge gauge, struct slice text, double *ret_value) MUST_USE;
+
 static inline bool gauges_know(const struct gauges *gauges, enum gauge gauge)
 {
     return gauges->known >> gauge & 1;

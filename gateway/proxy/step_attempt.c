@@ -4,6 +4,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/metric.h"
 #include "gateway/proxy/exchange.h"
+#include "routing/orca.h"
 
 #include <stdlib.h>
 
@@ -17,6 +18,7 @@ static bool is_replaced(const struct field *field, const void *what)
         return x->inspected;
     case FIELD_authorization:
         return x->version->pool->authorization != NULL;
+    case FIELD_load_metrics_format:
     case FIELD_x_sluice_class:
     case FIELD_x_sluice_endpoint:
     case FIELD_x_sluice_explain:
@@ -24,6 +26,14 @@ static bool is_replaced(const struct field *field, const void *what)
     default:
         return false;
     }
+}
+
+/* Streams do not carry it. */
+static bool asks_for_load(const struct exchange *x)
+{
+    const struct pool *pool = x->version->pool;
+
+    return !x->streams && pool->conf->metrics->active && orca_is_offered(pool->engine);
 }
 
 /*
@@ -38,6 +48,8 @@ static void edit_fields(struct exchange *x)
     message_remove_where(request, is_replaced, x);
     if (authorization)
         message_put(request, FIELD_authorization, slice_str(authorization));
+    if (asks_for_load(x))
+        message_put(request, FIELD_load_metrics_format, SLICE(ORCA_FORMAT));
 }
 
 /* Written anew for every endpoint: the arena's limit has room for one target, and grows with it. */

@@ -10,8 +10,23 @@
 #include "gateway/base/clock.h"
 #include "gateway/proxy/exchange.h"
 #include "gateway/proxy/explanation.h"
+#include "routing/orca.h"
 
 /* ---- reading along ---- */
+
+/* What the engine adds of its load; clients do not get it (filters/edge.c). */
+static void note_load(const struct exchange *x, const struct message *head)
+{
+    struct slice value = message_value(head, FIELD_load_metrics);
+    uint64_t now_us = x->worker->now_us;
+    struct gauges gauges;
+
+    if (value.len == 0 || !x->version->pool->conf->metrics->active)
+        return;
+    orca_read(value, &gauges);
+    endpoint_report(x->endpoint->state, &gauges, now_us,
+                    now_us + ORCA_BELIEVED_MS * CLOCK_US_PER_MS);
+}
 
 static void begin(struct exchange *x)
 {
@@ -19,6 +34,7 @@ static void begin(struct exchange *x)
     bool readable = x->inspected && head->status < 300;
 
     x->reading = true;
+    note_load(x, head);
     usage_reader_init(&x->reader, readable ? x->dialect : NULL,
                       message_value(head, FIELD_content_type),
                       message_value(head, FIELD_content_encoding));

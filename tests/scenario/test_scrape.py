@@ -116,6 +116,24 @@ class Scraping(Scenario):
         self.assertEqual(recorder.requests[0].target, "/other/metrics")
         self.assertEqual(recorder.requests[0].get("authorization"), "Bearer secret")
 
+    def test_an_engine_adds_its_load_to_an_answer_and_clients_do_not_see_it(self):
+        load = b"endpoint-load-metrics: TEXT named_metrics.kv_cache_usage_perc=0.42, named_metrics.num_requests_waiting=5.0\r\n"
+        recorder = self.recorder(always(answer(fields=b"content-type: application/json\r\n" + load)))
+        gateway = self.in_front_of(recorder, pool={"metrics": {"active": True, "interval": "1h"}})
+        got = self.assert_serves(gateway)
+        self.assertIsNone(got.get("endpoint-load-metrics"))
+        asked = [request for request in recorder.requests if request.target != "/metrics"]
+        self.assertEqual(asked[0].all("endpoint-load-metrics-format"), ["TEXT"])
+        self.assertEqual((self.reported(gateway)["waiting"], self.reported(gateway)["usage"]), (5, 0.42))
+
+    def test_load_in_answers_is_neither_asked_for_nor_believed_where_metrics_are_off(self):
+        load = b"endpoint-load-metrics: TEXT named_metrics.num_requests_waiting=5.0\r\n"
+        recorder = self.recorder(always(answer(fields=b"content-type: application/json\r\n" + load)))
+        gateway = self.in_front_of(recorder)
+        self.assertIsNone(self.assert_serves(gateway).get("endpoint-load-metrics"))
+        self.assertIsNone(recorder.requests[0].get("endpoint-load-metrics-format"))
+        self.assertIsNone(self.reported(gateway)["waiting"])
+
 
 class Adapters(Scenario):
     """LoRA adapters are names of models: those that engines list, and those of the configuration."""

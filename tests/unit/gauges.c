@@ -68,6 +68,7 @@ static const struct row rows[] = {
     { "an escape at the very end", ENGINE_tgi, "tgi_queue_size{a=\"\\", NO, NO, NO, 0 },
     { "not a number", ENGINE_tgi, "tgi_queue_size NaN\ntgi_batch_current_size +Inf\n", NO, NO, NO,
       0 },
+    { "more than all of it", ENGINE_vllm, "vllm:kv_cache_usage_perc 1.01\n", NO, NO, NO, 0 },
     { "below nothing", ENGINE_tgi, "tgi_queue_size -1\n", NO, NO, NO, 0 },
     { "no value", ENGINE_tgi, "tgi_queue_size\ntgi_queue_size \ntgi_queue_size{}\n", NO, NO, NO,
       0 },
