@@ -118,12 +118,3 @@ void cache_model_resize(struct cache_model *model, uint32_t capacity)
     model->capacity = model->room = capacity ? capacity : 1;
     evict(model);
 }
-
-void cache_model_clear(struct cache_model *model)
-{
-    uint32_t room = model->room;
-
-    model->room = 0;
-    evict(model);
-    model->room = room;
-}

@@ -37,7 +37,5 @@ void cache_model_use(struct cache_model *model, const uint64_t *keys, size_t cou
 void cache_model_learn(struct cache_model *model, uint32_t expected, uint32_t found);
 /* The engine says what it has room for. */
 void cache_model_resize(struct cache_model *model, uint32_t capacity);
-/* The engine restarted. */
-void cache_model_clear(struct cache_model *model);
 
 #endif

@@ -40,7 +40,9 @@ struct holding {
     struct kv_model *model;
     char *settings; /* what the feed was told to listen to, as text; NULL: nothing; control's */
     /* Any worker. */
-    _Atomic uint32_t trust; /* TRUST_ONE: all that was expected is found */
+    _Atomic uint32_t trust;      /* TRUST_ONE: all that was expected is found */
+    _Atomic bool stood_in;       /* the model has keys that events know */
+    _Atomic bool reports_cached; /* usage of its has told cached tokens */
     _Atomic uint64_t implausible;
     _Atomic uint64_t expected_tokens, found_tokens;
 };
@@ -348,10 +350,18 @@ static uint32_t payer_of(const struct holdings *holdings, struct slice tenant)
     return (uint32_t)(map_siphash(holdings->payer_key, tenant) % PREFIX_PAYERS);
 }
 
+/* Events are heard: what the model had in their place would only take room. */
+static void relieve(struct holding *holding)
+{
+    if (atomic_load_explicit(&holding->stood_in, memory_order_relaxed) &&
+        atomic_exchange_explicit(&holding->stood_in, false, memory_order_relaxed))
+        kv_model_clear(holding->model);
+}
+
 void holdings_sent(struct holdings *holdings, const struct endpoint *endpoint,
                    const struct holdings_prompt *prompt, uint64_t until_us)
 {
-    const struct holding *holding = holding_of(endpoint);
+    struct holding *holding = holding_of(endpoint);
     struct prefix_guess guess = {
         .until_us = until_us,
         .payer = payer_of(holdings, prompt->tenant),
@@ -362,20 +372,24 @@ void holdings_sent(struct holdings *holdings, const struct endpoint *endpoint,
     if (!holding || prompt->count == 0)
         return;
     guess.column = kv_feed_column(holding->feed);
-    if (listens(holding, prompt))
+    if (listens(holding, prompt)) {
+        relieve(holding);
         (void)kv_events_speculate(holdings->events, &guess);
-    else
+    } else {
         kv_model_expect(holding->model, &guess);
+    }
 }
 
 void holdings_computed(struct holdings *holdings, const struct endpoint *endpoint,
                        const struct holdings_prompt *prompt)
 {
-    const struct holding *holding = holding_of(endpoint);
+    struct holding *holding = holding_of(endpoint);
 
     (void)holdings;
     if (!holding || prompt->count == 0 || listens(holding, prompt))
         return;
+    if (prompt->events_know)
+        atomic_store_explicit(&holding->stood_in, true, memory_order_relaxed);
     if (endpoint_capacity(endpoint) > 0)
         kv_model_resize(holding->model, capacity_of(endpoint, 0, prompt->block));
     kv_model_use(holding->model, prompt->keys, prompt->count);
@@ -389,17 +403,35 @@ static void note_implausible(const struct endpoint *endpoint, struct holding *ho
                  "not believed");
 }
 
+/* Whether the report says how much was found. */
+static bool tells(struct holding *holding, const struct holdings_report *report)
+{
+    if (report->cached_said)
+        atomic_store_explicit(&holding->reports_cached, true, memory_order_relaxed);
+    return report->cached_said ||
+           atomic_load_explicit(&holding->reports_cached, memory_order_relaxed);
+}
+
+static void learn_trust(struct holding *holding, uint64_t expected, uint64_t found)
+{
+    int64_t ratio = found < expected ? (int64_t)(found * TRUST_ONE / expected) : TRUST_ONE;
+    int64_t trust = atomic_load_explicit(&holding->trust, memory_order_relaxed);
+
+    atomic_store_explicit(&holding->trust, (uint32_t)(trust + (ratio - trust) / TRUST_SHARE),
+                          memory_order_relaxed);
+}
+
 void holdings_learn(struct holdings *holdings, const struct endpoint *endpoint,
-                    const struct holdings_prompt *prompt, uint64_t expected, uint64_t found,
-                    uint64_t reported_tokens)
+                    const struct holdings_prompt *prompt, uint64_t expected,
+                    const struct holdings_report *report)
 {
     struct holding *holding = holding_of(endpoint);
-    int64_t trust, ratio;
+    uint64_t found = report->cached_said ? report->cached : 0;
 
     (void)holdings;
-    if (!holding)
+    if (!holding || !tells(holding, report))
         return;
-    if (found > reported_tokens) {
+    if (found > report->tokens) {
         note_implausible(endpoint, holding);
         return;
     }
@@ -407,10 +439,7 @@ void holdings_learn(struct holdings *holdings, const struct endpoint *endpoint,
     atomic_fetch_add_explicit(&holding->found_tokens, found, memory_order_relaxed);
     if (expected == 0)
         return;
-    ratio = found < expected ? (int64_t)(found * TRUST_ONE / expected) : TRUST_ONE;
-    trust = atomic_load_explicit(&holding->trust, memory_order_relaxed);
-    atomic_store_explicit(&holding->trust, (uint32_t)(trust + (ratio - trust) / TRUST_SHARE),
-                          memory_order_relaxed);
+    learn_trust(holding, expected, found);
     if (!listens(holding, prompt))
         kv_model_learn(holding->model, (uint32_t)(expected / prompt->block),
                        (uint32_t)(found / prompt->block));

@@ -71,11 +71,18 @@ void holdings_sent(struct holdings *holdings, const struct endpoint *endpoint,
 /* Its first token has come: the prompt is computed. Any thread. */
 void holdings_computed(struct holdings *holdings, const struct endpoint *endpoint,
                        const struct holdings_prompt *prompt);
-/* Of the prompt's `expected` tokens the engine reports to have found so many. What cannot be (more
- * than the prompt has, by its own word) is counted and teaches nothing. Any thread. */
+/* What the engine's usage says of the prompt. */
+struct holdings_report {
+    uint64_t tokens, cached;
+    bool cached_said; /* vLLM leaves out a cached of 0 */
+};
+
+/* Of the prompt's tokens `expected` should have been found in the cache. What cannot be (more than
+ * the prompt has, by the engine's own word) is counted and teaches nothing; a report without cached
+ * tokens means none from an engine that has reported some before, else nothing. Any thread. */
 void holdings_learn(struct holdings *holdings, const struct endpoint *endpoint,
-                    const struct holdings_prompt *prompt, uint64_t expected, uint64_t found,
-                    uint64_t reported_tokens);
+                    const struct holdings_prompt *prompt, uint64_t expected,
+                    const struct holdings_report *report);
 /* The engine is not there any more: what a model had of its cache is void. Any thread. */
 void holdings_lost(struct holdings *holdings, const struct endpoint *endpoint);
 

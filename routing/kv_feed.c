@@ -268,7 +268,9 @@ static void replay_end(struct kv_feed *feed, bool complete)
 {
     timer_clear(&feed->replay_idle);
     socket_free(feed, &feed->dealer);
-    if (!complete) {
+    if (complete) {
+        atomic_store_explicit(&feed->heard, true, memory_order_relaxed);
+    } else {
         feed->no_replay_until_us = feed->events->now_us + REPLAY_COOLDOWN_US;
         log_warn(&feed->subject, "replay: no answer, what was held is forgotten");
     }

@@ -58,7 +58,8 @@ extern const char *const kv_feed_count_names[KV_FEED_COUNTS];
 
 uint64_t kv_feed_count(const struct kv_feed *feed, enum kv_feed_count which);
 bool kv_feed_is_connected(const struct kv_feed *feed);
-/* The connection stands, and something has been said: its column is worth asking. */
+/* The connection stands, and something has been said, be it that there is nothing to replay: its
+ * column is worth asking. */
 bool kv_feed_is_heard(const struct kv_feed *feed);
 
 #endif

@@ -53,6 +53,16 @@ static void begin(struct kv_model *model)
     atomic_store_explicit(&model->column, model->model.column, memory_order_relaxed);
 }
 
+/* Its column goes, and speculation with it. */
+static void end(struct kv_model *model)
+{
+    if (!model->used)
+        return;
+    cache_model_release(&model->model);
+    model->used = false;
+    atomic_store_explicit(&model->column, PREFIX_COLUMN_NONE, memory_order_relaxed);
+}
+
 static void on_expect(struct letter *letter, void *receiver)
 {
     struct expectation *expectation = CONTAINER_OF(letter, struct expectation, told.letter);
@@ -133,8 +143,7 @@ static void on_clear(struct letter *letter, void *receiver)
 {
     struct remark *remark = CONTAINER_OF(letter, struct remark, told.letter);
 
-    if (remark->model->used)
-        cache_model_clear(&remark->model->model);
+    end(remark->model);
     kv_told_free(receiver, &remark->told);
 }
 
@@ -170,8 +179,7 @@ static void on_open(struct letter *letter, void *receiver)
 
 static void model_free(struct kv_model *model)
 {
-    if (model->used)
-        cache_model_release(&model->model);
+    end(model);
     list_remove(&model->link);
     free(model);
 }

@@ -194,10 +194,14 @@ static void settle_cached(const struct exchange *x)
 {
     const struct answer_usage *usage = &x->reader.usage;
     struct holdings_prompt prompt = prediction_prompt(x);
+    struct holdings_report report = {
+        .tokens = usage->prompt,
+        .cached = usage->cached,
+        .cached_said = usage->known & ANSWER_USAGE_CACHED,
+    };
 
-    if (x->endpoint && prompt.count > 0 && usage->known & ANSWER_USAGE_CACHED)
-        holdings_learn(x->worker->holdings, x->endpoint, &prompt, x->prediction.cached,
-                       usage->cached, usage->prompt);
+    if (x->endpoint && prompt.count > 0)
+        holdings_learn(x->worker->holdings, x->endpoint, &prompt, x->prediction.cached, &report);
 }
 
 static void say_change(const struct exchange *x, enum agreement_change change)

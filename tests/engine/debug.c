@@ -4,6 +4,7 @@
  */
 #include "tests/engine/call.h"
 #include "tests/engine/handlers.h"
+#include "tests/engine/publisher.h"
 #include "tests/engine/server.h"
 
 void serve_stats(struct call *call)
@@ -34,6 +35,7 @@ void serve_stats(struct call *call)
         { "idle_longest_us", scheduler->idle.longest_us },
         { "admin_calls", engine->admin_calls },
         { "faults", engine->faults_struck },
+        { "kv_batches", publisher_batches(engine->publisher) },
     };
     json_t *stats = json_object();
 

@@ -4,6 +4,7 @@
 #include "tests/engine/engine.h"
 
 #include "gateway/base/clock.h"
+#include "tests/engine/publisher.h"
 
 #include <sys/random.h>
 
@@ -38,6 +39,7 @@ void engine_release(struct engine *engine)
     adapters_release(&engine->adapters);
     faults_release(&engine->faults);
     scheduler_release(&engine->scheduler);
+    publisher_free(engine->publisher);
     cache_release(&engine->cache);
 }
 

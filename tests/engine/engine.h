@@ -10,6 +10,7 @@
 #include "tests/engine/scheduler.h"
 #include "tests/engine/vocabulary.h"
 
+struct publisher;
 struct server;
 
 /* How a sequence ended; the names are vLLM's (engine.c). */
@@ -24,6 +25,7 @@ struct engine {
     struct cache cache;
     struct scheduler_settings scheduler_settings;
     struct scheduler scheduler;
+    struct publisher *publisher; /* NULL: nothing is published */
     struct faults faults;
     struct adapters adapters;
     struct vocabulary *vocabulary; /* NULL: toy tokens */

@@ -8,6 +8,7 @@
 #include "tests/engine/fault.h"
 
 #include "tests/engine/generation.h"
+#include "tests/engine/publisher.h"
 #include "tests/engine/server.h"
 
 #include <stdlib.h>
@@ -166,7 +167,39 @@ static void huge_event(struct call *call)
     call->events += 2;
 }
 
+static void lose_batches(struct call *call)
+{
+    publisher_disturb(call->engine->publisher, PUBLISHER_LOSE, call->fault.a);
+}
+
+static void repeat_batches(struct call *call)
+{
+    publisher_disturb(call->engine->publisher, PUBLISHER_REPEAT, call->fault.a);
+}
+
+static void swap_batches(struct call *call)
+{
+    publisher_disturb(call->engine->publisher, PUBLISHER_SWAP, call->fault.a);
+}
+
+static void mix_batches(struct call *call)
+{
+    publisher_disturb(call->engine->publisher, PUBLISHER_MIX, call->fault.a);
+}
+
+static void restart_batches(struct call *call)
+{
+    publisher_restart(call->engine->publisher);
+}
+
 static const struct fault_kind kinds[] = {
+    { "kv-lose", FAULT_AT_ONCE, 1, 0, "the next A batches of KV events are lost", lose_batches },
+    { "kv-repeat", FAULT_AT_ONCE, 1, 0, "the next A batches come twice", repeat_batches },
+    { "kv-swap", FAULT_AT_ONCE, 1, 0, "the next A batches are overtaken by the one after each",
+      swap_batches },
+    { "kv-mix", FAULT_AT_ONCE, 1, 0, "each batch in another form; 0: no more", mix_batches },
+    { "kv-restart", FAULT_AT_ONCE, 0, 0,
+      "the cache is empty and batches are numbered from 0, as after a start", restart_batches },
     { "refuse", FAULT_AT_ONCE, 1000, 0,
       "connections are refused for A ms; those at hand are drained", refuse },
     { "slow", FAULT_AT_ONCE, 4, 0, "from now on a step takes A times as long; 1: as at first",

@@ -4,6 +4,7 @@
 #include "tests/engine/generation.h"
 
 #include "gateway/base/clock.h"
+#include "tests/engine/publisher.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,8 @@ static uint64_t cache_root_of(const struct generation *g)
     buf_add(&salt, g->ask.salt);
     root = cache_root(buf_join(&salt));
     buf_release(&salt);
+    publisher_name_root(g->call->engine->publisher, root,
+                        adapter ? slice_str(adapter->name) : slice_of(NULL, 0), g->ask.salt);
     return root;
 }
 

@@ -40,7 +40,10 @@ static void put_number(struct buf *out, uint64_t number)
 
 static void put_text(struct buf *out, const char *text)
 {
-    put(out, (uint8_t)(0xa0 | strlen(text)), 0, 0);
+    if (strlen(text) < 32)
+        put(out, (uint8_t)(0xa0 | strlen(text)), 0, 0);
+    else
+        put(out, 0xda, strlen(text), 2);
     buf_add(out, slice_str(text));
 }
 
@@ -103,20 +106,68 @@ static void put_medium(struct kv_batches *batches)
     put_text(&batches->events, "GPU");
 }
 
+/* The adapter and salt whose chain begins there; NULL: it is no such root. */
+static const struct kv_root *root_at(const struct kv_batches *batches, uint64_t parent)
+{
+    for (uint32_t i = 0; i < batches->root_count; i++)
+        if (batches->roots[i].root == parent)
+            return &batches->roots[i];
+    return NULL;
+}
+
+/* What a page's hash has beside its tokens: the adapter in each, the salt in the first. */
+static void put_extra_keys(struct kv_batches *batches, const struct kv_root *root)
+{
+    struct buf *out = &batches->events;
+
+    name(batches, "extra_keys");
+    put_array(out, batches->run);
+    for (uint32_t i = 0; i < batches->run; i++) {
+        bool salted = i == 0 && root->salt[0];
+
+        put_array(out, (root->adapter[0] != 0) + salted);
+        if (root->adapter[0])
+            put_text(out, root->adapter);
+        if (salted)
+            put_text(out, root->salt);
+    }
+}
+
+/* vLLM's adapter and further keys; SGLang's salt, where vLLM has the adapter. */
+static void put_root(struct kv_batches *batches, const struct kv_root *root)
+{
+    struct buf *out = &batches->events;
+
+    if (batches->form == KV_BATCH_SGLANG) {
+        put(out, 0x81, 0, 0);
+        put_text(out, "cache_salt");
+        put_text(out, root->salt);
+        return;
+    }
+    name(batches, "lora_name");
+    if (root->adapter[0])
+        put_text(out, root->adapter);
+    else
+        put_nil(out);
+    put_extra_keys(batches, root);
+}
+
 /* Writes the run of stored blocks. */
 static void end_run(struct kv_batches *batches)
 {
     struct buf *out = &batches->events;
+    const struct kv_root *root = root_at(batches, batches->parent);
+    unsigned more = !root ? 0 : batches->form == KV_BATCH_SGLANG ? 1 : 2;
 
     if (batches->run == 0)
         return;
-    begin(batches, "BlockStored", 6, 6);
+    begin(batches, "BlockStored", 6 + more, 6 + more);
     put_hashes(batches, batches->keys, batches->run);
     name(batches, "parent_block_hash");
-    if (batches->parent != batches->root)
-        put_hash(batches, batches->parent);
-    else
+    if (root || batches->parent == batches->root)
         put_nil(out);
+    else
+        put_hash(batches, batches->parent);
     name(batches, "token_ids");
     put_array(out, (uint64_t)batches->run * batches->block_size);
     for (uint32_t i = 0; i < batches->run * batches->block_size; i++)
@@ -126,6 +177,8 @@ static void end_run(struct kv_batches *batches)
     name(batches, "lora_id");
     put_nil(out);
     put_medium(batches);
+    if (root)
+        put_root(batches, root);
     batches->run = 0;
 }
 
@@ -178,8 +231,21 @@ void kv_batches_init(struct kv_batches *batches, uint64_t root, uint32_t block_s
         buf_init(&batches->kept[i].payload, BATCH_BYTES_MAX);
 }
 
+void kv_batches_name_root(struct kv_batches *batches, uint64_t root, struct slice adapter,
+                          struct slice salt)
+{
+    if (root == batches->root || root_at(batches, root) || batches->root_count == KV_ROOTS_MAX)
+        return;
+    batches->roots[batches->root_count++] =
+        (struct kv_root){ .root = root, .adapter = slice_dup(adapter), .salt = slice_dup(salt) };
+}
+
 void kv_batches_release(struct kv_batches *batches)
 {
+    for (uint32_t i = 0; i < batches->root_count; i++) {
+        free(batches->roots[i].adapter);
+        free(batches->roots[i].salt);
+    }
     for (uint32_t i = 0; i < batches->keep; i++)
         buf_release(&batches->kept[i].payload);
     buf_release(&batches->events);

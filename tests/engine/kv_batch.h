@@ -22,6 +22,14 @@ enum kv_batch_form {
 /* The words for them, NULL-terminated. */
 extern const char *const kv_batch_forms[KV_BATCH_FORMS + 1];
 
+/* Whose chains begin at a root. */
+struct kv_root {
+    uint64_t root;
+    char *adapter, *salt; /* empty: none */
+};
+
+#define KV_ROOTS_MAX 64 /* beside the base model's; the chains of more hang in the air */
+
 struct kv_batch {
     uint64_t number;
     struct buf payload;
@@ -30,7 +38,9 @@ struct kv_batch {
 struct kv_batches {
     struct cache_listener listener;
     uint32_t block_size;
-    uint64_t root; /* the parent of first blocks, written as none; others' chains hang in the air */
+    uint64_t root; /* of the base model, without a salt: a parent written as none */
+    struct kv_root roots[KV_ROOTS_MAX]; /* of adapters and salts, likewise */
+    uint32_t root_count;
     enum kv_batch_form form; /* may change at any time */
     struct buf events;       /* of the batch being made */
     uint32_t event_count;
@@ -45,6 +55,10 @@ struct kv_batches {
 
 void kv_batches_init(struct kv_batches *batches, uint64_t root, uint32_t block_size, uint32_t keep);
 void kv_batches_release(struct kv_batches *batches);
+
+/* Chains from `root` belong to the adapter and the salt. Known ones stay. */
+void kv_batches_name_root(struct kv_batches *batches, uint64_t root, struct slice adapter,
+                          struct slice salt);
 
 /* Ends the batch, also one without events (a heartbeat). Borrowed until `keep` more are made. */
 const struct kv_batch *kv_batches_flush(struct kv_batches *batches);

@@ -7,6 +7,7 @@
 #include "gateway/base/metric.h"
 #include "gateway/io/tls.h"
 #include "tests/engine/engine.h"
+#include "tests/engine/publisher.h"
 #include "tests/engine/server.h"
 
 #include <pthread.h>
@@ -81,7 +82,9 @@ static int run(const struct options *options, struct tls_context *tls,
 
     engine_init(&engine, options, worker);
     engine.vocabulary = vocabulary;
-    server = server_new(&engine, tls);
+    if (options->kv_events)
+        engine.publisher = publisher_new(worker, &engine.cache, options);
+    server = engine.publisher || !options->kv_events ? server_new(&engine, tls) : NULL;
     if (server) {
         worker_start(worker);
         wait_for_end();

@@ -5,11 +5,19 @@
 #include "tests/engine/options.h"
 
 #include "gateway/base/slice.h"
+#include "tests/engine/kv_batch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum option_type { OPTION_TEXT, OPTION_LIST, OPTION_NUMBER, OPTION_REAL, OPTION_SWITCH };
+enum option_type {
+    OPTION_TEXT,
+    OPTION_FORM,
+    OPTION_LIST,
+    OPTION_NUMBER,
+    OPTION_REAL,
+    OPTION_SWITCH
+};
 
 struct option {
     const char *name;
@@ -36,6 +44,17 @@ static const struct option rows[] = {
     { "tls-key", "FILE", OPTION_TEXT, AT(tls_key), NULL, 0, 0, "its private key, PEM" },
     { "tokenizer", "DIR", OPTION_TEXT, AT(tokenizer), NULL, 0, 0,
       "read prompts with this folder's tokenizer and chat template (default: toys)" },
+    { "kv-events", "ADDRESS", OPTION_TEXT, AT(kv_events), NULL, 0, 0,
+      "publish KV events: tcp://HOST:PORT (default: nowhere)" },
+    { "kv-events-replay", "ADDRESS", OPTION_TEXT, AT(kv_events_replay), NULL, 0, 0,
+      "send them again to those who ask here" },
+    { "kv-events-topic", "TEXT", OPTION_TEXT, AT(kv_events_topic), "kv@sim@sim", 0, 0,
+      "their topic" },
+    { "kv-events-form", "FORM", OPTION_FORM, AT(kv_events_form), "maps", 0, 0,
+      "how they are written: arrays (vLLM up to 0.23), maps, sglang, bytes (maps, 32-byte "
+      "hashes)" },
+    { "kv-events-buffer", "N", OPTION_NUMBER, AT(kv_events_buffer), "10000", 1, 1 << 20,
+      "batches kept for those who ask again" },
     { "block-size", "TOKENS", OPTION_NUMBER, AT(block_size), "16", 1, 65536,
       "tokens of a KV cache block" },
     { "blocks", "N", OPTION_NUMBER, AT(blocks), "19200", 1, 1 << 24,
@@ -79,6 +98,16 @@ static bool parse_number(const struct option *row, const char *text, uint64_t *r
     return true;
 }
 
+static bool parse_form(const char *text, int *ret_form)
+{
+    for (int i = 0; kv_batch_forms[i]; i++)
+        if (strcmp(text, kv_batch_forms[i]) == 0) {
+            *ret_form = i;
+            return true;
+        }
+    return false;
+}
+
 static bool parse_real(const struct option *row, const char *text, double *ret_value)
 {
     char *end;
@@ -106,6 +135,8 @@ static bool set_value(const struct option *row, struct options *options, const c
     case OPTION_TEXT:
         *(const char **)field = text;
         return true;
+    case OPTION_FORM:
+        return parse_form(text, field);
     case OPTION_LIST:
         return add_to_list(field, text);
     case OPTION_NUMBER:
@@ -193,6 +224,8 @@ enum options_result options_parse(struct options *options, int argc, char **argv
             return result;
     }
     set_defaults(options, /* lists= */ true);
+    if (options->kv_events_replay && !options->kv_events)
+        return complain("--kv-events-replay", "needs --kv-events");
     if (!options->tls_cert != !options->tls_key)
         return complain("--tls-cert", "certificate and key go together");
     return OPTIONS_RUN;

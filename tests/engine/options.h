@@ -23,6 +23,11 @@ struct options {
     const char *api_key;        /* NULL: none is asked for */
     const char *tls_cert, *tls_key;
     const char *tokenizer; /* folder; NULL: the toy tokenizer and template */
+    const char *kv_events,
+        *kv_events_replay; /* addresses to publish on; NULL: nothing is published */
+    const char *kv_events_topic;
+    int kv_events_form;        /* enum kv_batch_form */
+    uint64_t kv_events_buffer; /* batches kept for replays */
     uint64_t block_size, blocks;
     uint64_t step_tokens, sequences_max;
     uint64_t max_model_len;

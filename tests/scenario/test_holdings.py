@@ -1,0 +1,284 @@
+"""Who holds what: engines publish what their caches do, the gateway follows, and what goes wrong on the way is mended."""
+import contextlib
+import http.client
+import json
+import random
+import socket
+import unittest
+
+from lib import config
+from lib.harness import ROOT, Engine
+from lib.scenario import Scenario
+from lib.wait import Deadline, free_port, until
+
+TOKENIZER = ROOT / "tests" / "engine" / "tokenizer"
+
+
+def three_ports():
+    """A port for requests and the two above it, for events and replays, as engines on one host have them."""
+    while True:
+        first = free_port()
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in (first + 1, first + 2):
+                    stack.enter_context(socket.create_server(("127.0.0.1", port)))
+                return first
+            except OSError:
+                continue
+
+
+class Publishing(Engine):
+    """An engine that publishes one port above its own, and sends again two above."""
+
+    def __init__(self, *args, port=None, replays=True, **more):
+        port = port or three_ports()
+        flags = ["--kv-events", f"tcp://127.0.0.1:{port + 1}"]
+        if replays:
+            flags += ["--kv-events-replay", f"tcp://127.0.0.1:{port + 2}"]
+        super().__init__("--tokenizer", TOKENIZER, *flags, *args, port=port, **more)
+
+    def holds(self):
+        return self.stats()["cached_blocks"]
+
+
+class Holdings(Scenario):
+    def publishing(self, *args, **more):
+        engine = Publishing(*args, **more)
+        self.others.append(engine)
+        return engine
+
+    def start(self, *engines, replays=True, pool=None, model=None, **top):
+        """One pool; its listener trusts its clients, who say where a request goes."""
+        more = {"kv_events": "tcp://{host}:{port+1}", "kv_events_topic": "kv@", "route": "round_robin", **(pool or {})}
+        if replays:
+            more["kv_events_replay"] = "tcp://{host}:{port+2}"
+        models = [config.model("sim", "main", tokenizer=str(TOKENIZER), **(model or {}))]
+        return self.gateway(config.gateway(config.pool("main", [engine.url for engine in engines], **more), models=models,
+                                           listeners=[config.listener(trusted=True)], **top))
+
+    def ask(self, gateway, engine, text, headers=None, **more):
+        """Returns the cached tokens that the engine reports."""
+        link = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=self.slower(10))
+        try:
+            link.request("POST", "/v1/completions", json.dumps({"model": "sim", "prompt": text, "max_tokens": 2, **more}),
+                         {"content-type": "application/json", "x-sluice-endpoint": engine.url, **(headers or {})})
+            answer = link.getresponse()
+            body = json.loads(answer.read())
+            self.assertEqual(answer.status, 200, body)
+            return (body["usage"]["prompt_tokens_details"] or {"cached_tokens": 0})["cached_tokens"]
+        finally:
+            link.close()
+
+    def total(self, gateway, name, engine=None, **labels):
+        if engine:
+            labels["endpoint"] = engine.url
+        return gateway.metrics().total(f"sluice_{name}", **labels)
+
+    def wait_total(self, gateway, name, value, engine=None):
+        """An exchange is settled a little after its client has the answer."""
+        until(f"{name} is {value}", lambda: self.total(gateway, name, engine) == value, self.slower(3))
+
+    def wait_expected(self, gateway, engine, text, **more):
+        """Asks until the engine finds what was expected of it, and something: the index is told a little later."""
+        def same():
+            before = self.total(gateway, "expected_cached_tokens_total")
+            found = self.ask(gateway, engine, text, **more)
+            gateway.wait_settled()
+            return found > 0 and self.total(gateway, "expected_cached_tokens_total") == before + found
+        until("what is expected is found", same, self.slower(5))
+
+    def cache(self, gateway, engine):
+        endpoints = json.loads(gateway.admin("/fleet")[1])["pools"][0]["endpoints"]
+        return next(each["cache"] for each in endpoints if each["endpoint"] == engine.url)
+
+    def count(self, gateway, kind, engine=None):
+        return self.total(gateway, "kv_events_total", engine, kind=kind)
+
+    def wait_equal(self, gateway, *engines):
+        """Which blocks they are is what unit tests compare; from outside their number is seen."""
+        def equal():
+            seen[:] = [self.total(gateway, "prefix_index_holders"), sum(engine.holds() for engine in engines)]
+            return seen[0] == seen[1]
+        seen = []
+        try:
+            until("the index holds what the engines hold", equal, self.slower(5))
+        except Deadline:
+            self.fail(f"the index holds {seen[0]} blocks, the engines {seen[1]}")
+
+    def wait_count(self, gateway, kind, least, engine=None):
+        until(f"{least} {kind}", lambda: self.count(gateway, kind, engine) >= least, self.slower(10))
+
+    def wait_heard(self, gateway, *engines):
+        until("publishers are connected", lambda: all(self.total(gateway, "kv_feed_connected", engine) == 1
+                                                      for engine in engines), self.slower(5))
+
+    def text(self, seed, words=200):
+        source = random.Random(seed)
+        return " ".join(f"word{source.randrange(10000)}" for _ in range(words))
+
+
+class Following(Holdings):
+    def test_what_an_engine_cached_is_expected_there_and_nowhere_else(self):
+        engines = [self.publishing() for _ in range(3)]
+        gateway = self.start(*engines)
+        self.wait_heard(gateway, *engines)
+        self.ask(gateway, engines[0], self.text(1))
+        self.wait_equal(gateway, *engines)
+        self.assertGreater(engines[0].holds(), 20)
+        found = self.ask(gateway, engines[0], self.text(1))
+        self.assertEqual(self.ask(gateway, engines[1], self.text(1)), 0)
+        self.assertGreater(found, 300)
+        self.wait_total(gateway, "expected_cached_tokens_total", found, engines[0])
+        self.wait_total(gateway, "found_cached_tokens_total", found, engines[0])
+        self.wait_total(gateway, "expected_cached_tokens_total", 0, engines[1])
+        cache = self.cache(gateway, engines[0])
+        self.assertEqual((cache["source"], cache["connected"], cache["page_tokens"], cache["trust"]), ("events", True, 16, 1))
+
+    def test_a_full_cache_is_followed_as_it_evicts(self):
+        engine = self.publishing("--blocks", 100)
+        gateway = self.start(engine)
+        self.wait_heard(gateway, engine)
+        for seed in range(20):
+            self.ask(gateway, engine, self.text(seed))
+        self.wait_count(gateway, "removed", 100)
+        self.wait_equal(gateway, engine)
+        engine.call("POST", "/reset_prefix_cache")
+        until("the cleared cache is empty", lambda: self.total(gateway, "prefix_index_holders") == 0, self.slower(5))
+        self.assertEqual(self.count(gateway, "clears"), 1)
+
+    def test_pages_of_any_size_and_form_come_to_the_same_keys(self):
+        for size, form in ((1, "sglang"), (16, "arrays"), (48, "bytes"), (64, "maps")):
+            with self.subTest(size=size, form=form):
+                engine = self.publishing("--block-size", size, "--kv-events-form", form)
+                gateway = self.start(engine)
+                self.wait_heard(gateway, engine)
+                self.ask(gateway, engine, self.text(2))
+                self.wait_count(gateway, "stored", engine.holds())
+                found = self.ask(gateway, engine, self.text(2))
+                self.assertGreater(found, 300)
+                self.wait_total(gateway, "expected_cached_tokens_total", found // 16 * 16)
+                self.assertEqual(self.count(gateway, "malformed"), 0)
+
+    def test_adapters_and_salts_are_keyed_as_the_engine_keys_them(self):
+        engine = self.publishing()
+        engine.call("POST", "/v1/load_lora_adapter", {"lora_name": "french", "lora_path": "/adapters/french"})
+        gateway = self.start(engine, model={"adapters": ["french"]})
+        self.wait_heard(gateway, engine)
+        asked = [{}, {"model": "french"}, {"cache_salt": "ours"}, {"model": "french", "cache_salt": "theirs"}]
+        for more in asked:
+            self.assertEqual(self.ask(gateway, engine, self.text(3), **more), 0)
+        self.wait_equal(gateway, engine)
+        self.wait_total(gateway, "expected_cached_tokens_total", 0)
+        found = [self.ask(gateway, engine, self.text(3), **more) for more in asked]
+        self.assertGreater(min(found), 300)
+        self.wait_total(gateway, "expected_cached_tokens_total", sum(found))
+
+    def test_without_events_a_model_of_the_cache_stands_in(self):
+        engine = self.publishing()
+        gateway = self.start(engine, replays=False, pool={"kv_events": "tcp://{host}:1"})
+        self.wait_expected(gateway, engine, self.text(4))
+        self.assertEqual(self.cache(gateway, engine)["source"], "model")
+
+    def test_tenants_who_share_nothing_have_a_model_and_the_log_says_so(self):
+        engine = self.publishing()
+        gateway = self.start(engine, model={"share_prefixes": False}, tenant_header="x-tenant")
+        self.wait_heard(gateway, engine)
+        gateway.wait_line("share_prefixes off the KV events of pool main cannot match")
+        self.wait_expected(gateway, engine, self.text(5), headers={"x-tenant": "a"})
+        before = self.total(gateway, "expected_cached_tokens_total")
+        self.assertGreater(self.ask(gateway, engine, self.text(5), headers={"x-tenant": "b"}), 0)
+        gateway.wait_settled()
+        self.assertEqual(self.total(gateway, "expected_cached_tokens_total"), before)
+
+    def test_a_reload_keeps_what_was_heard_and_forgets_who_left(self):
+        engines = [self.publishing() for _ in range(2)]
+        gateway = self.start(*engines)
+        self.wait_heard(gateway, *engines)
+        for engine in engines:
+            self.ask(gateway, engine, self.text(6))
+        self.wait_equal(gateway, *engines)
+        changed = json.loads(json.dumps(gateway.configuration))
+        changed["pools"][0]["endpoints"].pop()
+        gateway.write(changed)
+        gateway.reload()
+        self.wait_equal(gateway, engines[0])
+        self.assertEqual(self.count(gateway, "connects", engines[0]), 1)
+        self.ask(gateway, engines[0], self.text(6))
+        until("blocks are expected there", lambda: self.total(gateway, "expected_cached_tokens_total", engines[0]) > 300,
+              self.slower(3))
+
+
+class Mending(Holdings):
+    def follow(self, *args, **more):
+        engine = self.publishing(*args)
+        gateway = self.start(engine, **more)
+        self.wait_heard(gateway, engine)
+        self.ask(gateway, engine, self.text(0))
+        self.wait_count(gateway, "batches", 1)
+        self.ask(gateway, engine, self.text(0))  # what a model held until something was heard goes
+        self.wait_equal(gateway, engine)
+        return engine, gateway
+
+    def test_lost_batches_are_sent_again(self):
+        engine, gateway = self.follow()
+        engine.fault("kv-lose=2")
+        for seed in range(1, 4):
+            self.ask(gateway, engine, self.text(seed))
+        self.wait_count(gateway, "gaps", 1)
+        self.wait_equal(gateway, engine)
+        self.assertEqual(self.count(gateway, "holes"), 0)
+        gateway.wait_line("batches of KV events were lost on the way")
+        before = self.total(gateway, "expected_cached_tokens_total")
+        found = [self.ask(gateway, engine, self.text(seed)) for seed in range(4)]  # speculation is not expected
+        self.wait_total(gateway, "expected_cached_tokens_total", before + sum(found))
+
+    def test_what_is_repeated_overtaken_and_mixed_counts_once(self):
+        engine, gateway = self.follow()
+        for fault in ("kv-mix=1", "kv-repeat=5", "kv-swap=3", "kv-lose=1", "kv-swap=2"):
+            engine.fault(fault)
+            for seed in range(4):
+                self.ask(gateway, engine, self.text(fault + str(seed)))
+        engine.fault("kv-mix=0")
+        self.ask(gateway, engine, self.text("last"))
+        self.wait_count(gateway, "repeated", 1)
+        self.wait_equal(gateway, engine)
+        self.assertEqual(self.count(gateway, "malformed"), 0)
+
+    def test_an_engine_that_numbers_anew_begins_empty(self):
+        engine, gateway = self.follow()
+        engine.fault("kv-restart")
+        self.assertEqual(self.ask(gateway, engine, self.text(0)), 0)
+        self.ask(gateway, engine, self.text(1))
+        self.wait_count(gateway, "restarts", 1)
+        self.wait_equal(gateway, engine)
+
+    def test_an_engine_process_that_is_replaced_begins_empty(self):
+        engine, gateway = self.follow()
+        engine.stop()
+        until("the connection is lost", lambda: self.total(gateway, "kv_feed_connected") == 0, self.slower(5))
+        self.assertEqual(self.cache(gateway, engine)["source"], "model")
+        after = self.publishing(port=engine.port)
+        self.wait_heard(gateway, after)
+        self.assertEqual(self.ask(gateway, after, self.text(7)), 0)
+        self.wait_equal(gateway, after)
+        self.assertEqual(self.ask(gateway, after, self.text(0)), 0)
+        self.wait_equal(gateway, after)
+
+    def test_without_replays_a_gap_leaves_less_than_the_truth_and_never_more(self):
+        engine, gateway = self.follow(replays=False)
+        engine.fault("kv-lose=1")
+        self.ask(gateway, engine, self.text(1))
+        self.ask(gateway, engine, self.text(2))
+        self.wait_count(gateway, "holes", 1)
+        gateway.wait_settled()
+        before = self.total(gateway, "expected_cached_tokens_total")
+        self.assertGreater(self.ask(gateway, engine, self.text(0)), 300)
+        gateway.wait_settled()
+        self.assertEqual(self.total(gateway, "expected_cached_tokens_total"), before)
+        engine.call("POST", "/reset_prefix_cache")
+        self.ask(gateway, engine, self.text(0))
+        self.wait_equal(gateway, engine)
+
+
+if __name__ == "__main__":
+    unittest.main()
