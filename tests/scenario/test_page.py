@@ -83,7 +83,7 @@ class Page(Scenario):
 
     def test_rows_and_numbers_follow_the_traffic(self):
         engines = [self.engine("--tokenizer", TOKENIZER, time_scale=1) for _ in range(2)]
-        gateway = self.gateway(config.gateway(config.pool("main", [engine.url for engine in engines]),
+        gateway = self.gateway(config.gateway(config.pool("main", [engine.url for engine in engines], metrics={"active": True}),
                                               models=[config.model("sim", "main", tokenizer=str(TOKENIZER))]))
         tab = self.look_at(gateway)
         rows = self.shown(tab, "two rows", ROWS, lambda rows: len(rows) == 2)
@@ -95,6 +95,12 @@ class Page(Scenario):
         for _ in range(4):
             self.ask(gateway, messages, max_tokens=2)
         self.shown(tab, "four were served", TILE % ("rate", "note"), lambda text: text == "4 served, 0 failed")
+        hit = self.shown(tab, "what was found in caches", TILE % ("hit", "value"), lambda text: text != "\u2014")
+        self.assertGreater(int(re.match(r"\d+", hit)[0]), 50, "three of four prompts were there but for their last block")
+        guess = self.shown(tab, "what was predicted", TILE % ("hit", "note"), lambda text: re.match(r"\d", text))
+        self.assertAlmostEqual(int(re.match(r"\d+", guess)[0]), int(re.match(r"\d+", hit)[0]), delta=26,
+                               msg="the second may have been decided before the index heard of the first")
+        self.shown(tab, "what engines say", ROWS, lambda rows: all(re.match(r"\d+ run, \d+ wait", row[4]) and re.match(r"\d", row[5]) for row in rows))
         for engine in engines:
             engine.fault("stall-head")
         stalled = self.client(gateway)
