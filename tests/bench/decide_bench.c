@@ -25,6 +25,7 @@
 #define DECISIONS 4000
 #define SYSTEMS   64 /* system prompts */
 #define COPIES    16
+#define BATCH     32 /* 128 KB of keys on their way to the index thread */
 
 static const size_t fleets[] = { 8, 100, 256, 1024 };
 static const struct directive_set *const sets[] = { &models_set, &pools_set, &pipeline_set,
@@ -40,6 +41,7 @@ struct bench {
     struct holdings *holdings;
     struct decision *decision;
     uint64_t prompts; /* of OWN, and as many of SHARED */
+    uint64_t stored;
 };
 
 static uint64_t mix(uint64_t z)
@@ -80,7 +82,7 @@ static const struct endpoint *home_of(const struct bench *bench, uint64_t number
     return &bench->pool->endpoints[mix(number) % bench->pool->count];
 }
 
-/* The index thread sheds what it cannot keep up with: nobody goes on before it is there. */
+/* The index thread sheds what it cannot keep up with: now and then one waits for it. */
 static void store(struct bench *bench, const struct endpoint *endpoint, const uint64_t *keys,
                   size_t count)
 {
@@ -88,6 +90,8 @@ static void store(struct bench *bench, const struct endpoint *endpoint, const ui
     struct holdings_prompt prompt = prompt_of(keys, count);
 
     holdings_computed(bench->holdings, endpoint, &prompt);
+    if (++bench->stored % BATCH != 0)
+        return;
     do
         holdings_match(bench->holdings, bench->pool, &prompt, matches);
     while (matches[endpoint->index].blocks < count);

@@ -13,7 +13,8 @@
 
 static const char usage[] =
     "usage: fleet calibrate | judge | run WORKLOAD [--speed X] [--blocks N] [--replicas N]\n"
-    "  [--gateways N] [--sync MS|never] [--scrape MS] [--slow X] [--told 0|1] [--seeds N]\n"
+    "  [--gateways N] [--sync MS|never] [--scrape MS] [--slow X] [--told 0|1] [--learns 0|1] "
+    "[--seeds N]\n"
     "  [--requests N] [--part whole|train|test] [--policy NAME,...] [--set NAME=X,...]\n";
 
 static void fail(const char *what, const char *which)
@@ -189,6 +190,8 @@ static void set_option(struct scenario *scenario, const char *name, char *value,
         sim->slow_factor = atof(value);
     else if (strcmp(name, "--told") == 0)
         sim->slow_told = atoi(value) > 0;
+    else if (strcmp(name, "--learns") == 0)
+        sim->learns = atoi(value) > 0;
     else if (strcmp(name, "--policy") == 0)
         *ret_policies = value;
     else if (strcmp(name, "--set") == 0)

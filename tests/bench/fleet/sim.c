@@ -86,6 +86,35 @@ static double predicted_prefill_s(const struct gateway *gateway, const struct re
     return pace_prefill_s(&gateway->views[rq->replica].pace, rq->prompt_tokens, rq->share.uncached);
 }
 
+/* What its own gateway learns from its times, as gateway/proxy/share does. Before it is counted. */
+static void watch(struct gateway *gateway, struct request *rq, enum event_kind kind)
+{
+    struct view *view = &gateway->views[rq->replica];
+    struct pace_learners learners = { &view->learner, &gateway->learner };
+    uint64_t now_us = gateway->sim->now_us;
+    struct load before;
+
+    if (kind == EVENT_SENT) {
+        signals_read(&view->signals, now_us, &before);
+        pace_watch_sent(&rq->watch, &before, rq->prompt_tokens, now_us);
+    } else if (kind == EVENT_FIRST_TOKEN) {
+        pace_watch_first(&rq->watch, &view->signals, now_us);
+    } else {
+        pace_watch_ended(&rq->watch, &learners, rq->prompt_tokens - rq->cached_tokens,
+                         gateway->sim->conf->price.step_tokens, now_us);
+    }
+}
+
+/* For a decision: what is known by now. */
+static void read_paces(struct gateway *gateway)
+{
+    struct pace pool;
+
+    pace_read_pool(&gateway->learner, &pool);
+    for (uint32_t r = 0; r < gateway->sim->conf->replicas; r++)
+        pace_read(&gateway->views[r].learner, &pool, gateway->sim->now_us, &gateway->views[r].pace);
+}
+
 static void count(struct gateway *gateway, struct request *rq, enum event_kind kind)
 {
     struct signals *signals = &gateway->views[rq->replica].signals;
@@ -93,6 +122,8 @@ static void count(struct gateway *gateway, struct request *rq, enum event_kind k
     uint64_t now_us = gateway->sim->now_us;
     struct share *share = share_at(gateway, rq);
 
+    if (gateway->sim->conf->learns && rq->gateway == gateway->index)
+        watch(gateway, rq, kind);
     if (kind == EVENT_SENT) {
         signals_sent(signals, share, rq->prompt_tokens, rq->share.uncached,
                      predicted_prefill_s(gateway, rq), now_us);
@@ -176,6 +207,8 @@ static bool choose(struct decision *d, bool any)
     bool fits;
 
     look_up(d);
+    if (d->sim->conf->learns)
+        read_paces(d->gateway);
     rq->replica = d->sim->conf->policy->choose(d);
     fits = has_room(d, rq->replica);
     for (uint32_t i = 0; any && !fits && i < d->sim->conf->replicas; i++) {
@@ -243,8 +276,14 @@ static void on_tokens(struct replica_listener *listener, struct replica *replica
                       struct request *rq)
 {
     struct sim *sim = CONTAINER_OF(listener, struct sim, listener);
+    struct gateway *gateway = &sim->gateways[rq->gateway];
+    struct view *view = &gateway->views[replica->index];
+    struct pace_learners learners = { &view->learner, &gateway->learner };
+    struct signals *signals = &view->signals;
 
-    signals_tokens(&sim->gateways[rq->gateway].views[replica->index].signals, &rq->share, 1);
+    signals_tokens(signals, &rq->share, 1);
+    if (sim->conf->learns)
+        pace_watch_contents(&rq->watch, &learners, signals, 1, sim->now_us);
 }
 
 static void turn_holds(struct sim *sim)

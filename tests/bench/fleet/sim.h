@@ -20,6 +20,7 @@
 /* What a gateway knows of a replica. */
 struct view {
     struct signals signals;
+    struct pace_learner learner;
     struct pace pace; /* as far as it knows */
     uint32_t scraped_waiting;
     double scraped_usage;
@@ -32,6 +33,7 @@ struct gateway {
     struct sim *sim;
     uint32_t index;
     struct view views[REPLICAS_MAX];
+    struct pace_learner learner; /* of all of them */
     struct hold hold;
     struct heat heat;
     uint32_t turn; /* round robin */
@@ -71,6 +73,7 @@ struct sim_conf {
     bool sync_never;
     uint64_t scrape_us; /* age of scraped metrics, at most */
     double slow_factor; /* half of the replicas take this times as long */
+    bool learns;        /* gateways learn how fast replicas are */
     bool slow_told;     /* gateways know which ones; else all seem alike to them */
     struct price_conf price;
     struct hold_conf hold;

@@ -9,7 +9,7 @@
 #define SLUICE_FLEET_WORKLOAD_H
 
 #include "routing/hold.h"
-#include "routing/signals.h"
+#include "routing/pace.h"
 
 #define BLOCK_TOKENS 512 /* the trace's */
 
@@ -29,6 +29,7 @@ struct request {
     uint32_t gateway;
     uint64_t known_key; /* of the deepest block that some replica had when it was chosen; 0: none */
     struct share share;
+    struct pace_watch watch;
     struct hold_item held;
     struct share *shares_others; /* at gateways other than its own; NULL with one gateway */
 };
