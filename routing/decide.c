@@ -103,7 +103,9 @@ static void match(struct decision *d)
 {
     const struct decide_call *call = d->call;
 
-    if (call->holdings && call->prompt.count > 0)
+    if (call->matches)
+        memcpy(d->matches, call->matches, d->count * sizeof(*d->matches));
+    else if (call->holdings && call->prompt.count > 0)
         holdings_match(call->holdings, call->pool, &call->prompt, d->matches);
     else
         memset(d->matches, 0, d->count * sizeof(*d->matches));
@@ -137,7 +139,7 @@ static double request_heat(const struct decision *d)
 /* Once an exchange: for its first try. */
 static void note_heat(const struct decision *d)
 {
-    if (d->priced && d->longest > 0 && d->call->tried_count == 0)
+    if (d->priced && d->longest > 0 && d->call->tried_count == 0 && !d->call->again)
         heat_note(&d->call->pool->state->heat, d->call->prompt.keys[d->longest - 1],
                   d->call->now_us);
 }

@@ -30,12 +30,14 @@ struct decide_call {
     uint64_t model;   /* adapter_key of what the engines call it, LoRA adapters too; 0: not known */
     uint64_t session; /* a hash of what names it (router_session); 0: none */
 
-    uint32_t tokens;               /* of the prompt; 0: not known */
-    double output;                 /* tokens expected of the answer */
-    struct holdings *holdings;     /* NULL: of caches nothing is known */
-    struct holdings_prompt prompt; /* its keys, as holdings look for them; none: count is 0 */
-    bool keys_exact;               /* for those who explain */
-    uint8_t room;                  /* enum decide_room */
+    uint32_t tokens;                    /* of the prompt; 0: not known */
+    double output;                      /* tokens expected of the answer */
+    struct holdings *holdings;          /* NULL: of caches nothing is known */
+    struct holdings_prompt prompt;      /* its keys, as holdings look for them; none: count is 0 */
+    bool keys_exact;                    /* for those who explain */
+    const struct prefix_match *matches; /* by endpoint->index: found lately; NULL: look them up */
+    bool again;                         /* it was chosen for before: its heat has been noted */
+    uint8_t room;                       /* enum decide_room */
 };
 
 enum decide_outcome {

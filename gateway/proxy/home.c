@@ -18,10 +18,18 @@
  * So often a hold is looked at without a word of room: time alone makes some (an ejection ends, a
  * long prefill comes nearer to its end), and words can be missed (routing/room.c).
  */
-#define HOME_LOOK_US (10 * CLOCK_US_PER_MS)
+#define HOME_LOOK_US (20 * CLOCK_US_PER_MS)
 
 /* Items looked at for one to let go. The simulated fleet gained nothing by more. */
 #define HOME_LOOK_ITEMS 64
+
+/*
+ * What endpoints have of a waiting prompt is looked up this often: a walk over all its blocks is
+ * half of a decision, and one that is older changes nothing (events that are a tenth of a second
+ * late cost no hit in the simulated fleet). Kept for as many as are looked at in two rounds.
+ */
+#define KEPT_US    (50 * CLOCK_US_PER_MS)
+#define KEPT_COUNT (2 * HOME_LOOK_ITEMS)
 
 /* What a request costs to compute where nobody knows: all alike. */
 #define COST_UNKNOWN_S 1
@@ -32,6 +40,12 @@
 struct shedding {               /* for one line when it begins and one when it ends */
     uint64_t began_us, last_us; /* 0: none */
     uint64_t count;
+};
+
+struct kept_matches {
+    struct ticket *ticket; /* whose they are; NULL: nobody's */
+    uint64_t found_us;
+    struct prefix_match *at; /* by endpoint->index of the ticket's pool; ours */
 };
 
 struct pool_hold {
@@ -49,6 +63,8 @@ struct pool_hold {
     bool full;        /* no endpoint has room: nobody needs to be decided for in this turn */
     uint64_t room_us; /* when the room was made that the turn is for; 0: not known */
     struct shedding shedding;
+    struct kept_matches kept[KEPT_COUNT];
+    size_t kept_next; /* whose turn it is to be somebody else's */
 };
 
 struct home {
@@ -62,11 +78,45 @@ static struct ticket *ticket_of(struct hold_item *item)
     return CONTAINER_OF(item, struct ticket, item);
 }
 
+/* ---- what endpoints have of those that wait ---- */
+
+static void forget_matches(struct ticket *ticket)
+{
+    if (ticket->kept)
+        ticket->kept->ticket = NULL;
+    ticket->kept = NULL;
+}
+
+/* NULL: they are to be looked up. */
+static const struct prefix_match *recent_matches(const struct ticket *ticket)
+{
+    const struct kept_matches *kept = ticket->kept;
+
+    return kept && ticket->call.now_us < kept->found_us + KEPT_US ? kept->at : NULL;
+}
+
+static void keep_matches(struct pool_hold *held, struct ticket *ticket)
+{
+    const struct decision *decision = held->home->decision;
+    struct kept_matches *kept = ticket->kept;
+
+    if (!kept) {
+        kept = &held->kept[held->kept_next++ % KEPT_COUNT];
+        if (kept->ticket)
+            forget_matches(kept->ticket);
+        kept->ticket = ticket;
+        ticket->kept = kept;
+    }
+    kept->found_us = ticket->call.now_us;
+    kept->at = xrealloc(kept->at, decision->count * sizeof(*kept->at));
+    memcpy(kept->at, decision->matches, decision->count * sizeof(*kept->at));
+}
+
 /* ---- the hold's questions ---- */
 
 static bool place(void *user, struct hold_item *item, bool any, double *ret_cost_s)
 {
-    const struct pool_hold *held = user;
+    struct pool_hold *held = user;
     struct decision *decision = held->home->decision;
     struct ticket *ticket = ticket_of(item);
     enum decide_outcome outcome;
@@ -78,9 +128,14 @@ static bool place(void *user, struct hold_item *item, bool any, double *ret_cost
         return false;
     if (ticket->has_failed && !pool_answers(ticket->call.pool))
         return false;
+    ticket->call.matches = recent_matches(ticket);
     outcome = decide(decision, &ticket->call, &ticket->endpoint, &ticket->choice);
-    if (outcome != DECIDE_NONE && decision->priced)
+    ticket->call.again |= outcome == DECIDE_CHOSEN;
+    if (outcome != DECIDE_NONE && decision->priced) {
         *ret_cost_s = decision->prices[decision->best].prefill_s;
+        if (!ticket->call.matches && ticket->held)
+            keep_matches(held, ticket);
+    }
     if (ticket->explains && outcome == DECIDE_CHOSEN) {
         free(ticket->explanation);
         ticket->explanation = explain_text(decision, &ticket->call, outcome);
@@ -116,6 +171,7 @@ static bool release(void *user, struct hold_item *item)
 static void answer(struct pool_hold *held, struct ticket *ticket)
 {
     list_remove(&ticket->link);
+    forget_matches(ticket);
     if (ticket->held)
         atomic_fetch_sub_explicit(&held->state->room.waiting, 1, memory_order_relaxed);
     ticket->held = false;
@@ -222,6 +278,8 @@ static void pool_hold_free(struct pool_hold *held)
     timer_clear(&held->look);
     defer_cancel(&held->turn);
     list_remove(&held->link);
+    for (size_t i = 0; i < KEPT_COUNT; i++)
+        free(held->kept[i].at);
     held->state->hold = NULL;
     snapshot_unref(&held->state->snapshot);
     free(held->name);
@@ -398,6 +456,7 @@ void home_on_leave(struct letter *letter, void *receiver)
     if (ticket->held) {
         hold_remove(&held->hold, &ticket->item);
         list_remove(&ticket->link);
+        forget_matches(ticket);
         ticket->held = false;
         atomic_fetch_sub_explicit(&held->state->room.waiting, 1, memory_order_relaxed);
         ticket_unref(ticket); /* the home's */

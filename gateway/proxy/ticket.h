@@ -59,8 +59,9 @@ struct ticket {
 
     /* the home's own */
     struct hold_item item;
-    struct list link; /* pool_hold->tickets, or ->going */
-    bool held;        /* it is in the hold */
+    struct list link;          /* pool_hold->tickets, or ->going */
+    bool held;                 /* it is in the hold */
+    struct kept_matches *kept; /* what endpoints have of its prompt, of late; NULL: not kept */
 
     /* the answer */
     enum ticket_answer what;

@@ -329,6 +329,36 @@ static void the_last_place_is_taken_once(void **state)
     fleet_unref(fleet);
 }
 
+/* Who has it already said what endpoints hold is believed; nobody is asked. */
+static void matches_that_are_given_are_believed(void **state)
+{
+    struct fleet *fleet =
+        rig_fleet("pools: [ { name: p, endpoints: [ \"http://a\", \"http://b\" ] } ]\n"
+                  "models: [ { name: m, pool: p } ]\n",
+                  NULL, NULL);
+    uint64_t keys[60] = { 0 };
+
+    (void)state;
+    for (uint32_t holder = 0; holder < 2; holder++) {
+        struct prefix_match matches[2] = { { .blocks = holder == 0 ? 60 : 0 },
+                                           { .blocks = holder == 1 ? 60 : 0 } };
+        struct decide_call call = {
+            .pool = &fleet->pools[0],
+            .now_us = NOW,
+            .tokens = 1000,
+            .prompt = { .keys = keys, .count = 60, .block = 16, .tokens = 1000 },
+            .matches = matches,
+        };
+        const struct endpoint *endpoint;
+        struct choice choice;
+
+        assert_int_equal(decide(decision, &call, &endpoint, &choice), DECIDE_CHOSEN);
+        assert_int_equal(endpoint->index, holder);
+        assert_int_equal(choice.cached_tokens, 960);
+    }
+    fleet_unref(fleet);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +368,7 @@ int main(void)
         cmocka_unit_test(sessions_stay_at_their_endpoints),
         cmocka_unit_test(one_that_returns_gets_its_share),
         cmocka_unit_test(an_empty_pool_has_nobody),
+        cmocka_unit_test(matches_that_are_given_are_believed),
         cmocka_unit_test(the_last_place_is_taken_once),
     };
 
