@@ -25,6 +25,7 @@ struct encoder *encoder_new(struct tokenizer *tokenizer, size_t cache_bytes)
     encoder->scratch.deadline = &encoder->deadline;
     encoder->scratch.follows_front = tokenizer->pretokenizer.first_is_late;
     model_room_init(&encoder->room, &tokenizer->model, cache_bytes);
+    encoder->room.deadline = &encoder->deadline;
     if (encoder->room.cache)
         bpe_cache_watch(encoder->room.cache, &encoder->deadline);
     return encoder;

@@ -73,10 +73,9 @@ struct unigram_node {
 
 struct model_room {
     struct bpe_cache *cache;
-    struct text joined; /* Unigram: unknown parts that follow each other */
     struct unigram_node *nodes;
     size_t node_room;
-    struct ids reversed;
+    struct deadline *deadline; /* kept; Unigram asks it within a piece; NULL: none */
 };
 
 /*

@@ -10,8 +10,11 @@
 #include <stdlib.h>
 
 #define UNK_PENALTY 10.0
-/* A piece is looked at from each of its places as far as the longest token goes. */
-#define TOKEN_BYTES_MAX 4096
+/* A piece is looked at from each of its places as far as tokens go that it begins with there, so
+ * this bounds the work on a byte; known tokens have up to 50. */
+#define TOKEN_BYTES_MAX 1024
+/* Places between two looks at the clock. */
+#define PLACES_AT_ONCE 1024
 
 /*
  * A score as the reference reads it: serde_json divides the digits, as one number, by a power of
@@ -213,11 +216,28 @@ static void turn_way(struct unigram_node *nodes, size_t end)
     }
 }
 
+/* The best way to each place; false: the time is over. */
+static bool find_ways(const struct model *model, struct model_room *room, struct slice piece)
+{
+    size_t looked_at = 0;
+    uint32_t bytes;
+
+    for (size_t at = 0; at < piece.len; at += bytes) {
+        if (room->deadline && at - looked_at >= PLACES_AT_ONCE) {
+            looked_at = at;
+            if (!deadline_allows(room->deadline, DEADLINE_STRIDE))
+                return false;
+        }
+        unicode_read(piece.at + at, &bytes);
+        offer_tokens(model, room->nodes, piece, at);
+    }
+    return true;
+}
+
 static void encode_unigram(const struct model *model, struct model_room *room, struct slice piece,
                            struct ids *ids)
 {
     struct unigram_node *nodes;
-    uint32_t bytes;
 
     if (room->node_room <= piece.len) {
         room->node_room = piece.len + 1 < 1024 ? 1024 : piece.len + 1;
@@ -227,10 +247,8 @@ static void encode_unigram(const struct model *model, struct model_room *room, s
     nodes = room->nodes;
     for (size_t i = 0; i <= piece.len; i++)
         nodes[i] = (struct unigram_node){ .start = SIZE_MAX };
-    for (size_t at = 0; at < piece.len; at += bytes) {
-        unicode_read(piece.at + at, &bytes);
-        offer_tokens(model, nodes, piece, at);
-    }
+    if (!find_ways(model, room, piece))
+        return;
     turn_way(nodes, piece.len);
     for (size_t at = 0; at < piece.len;) {
         size_t end = nodes[at].start;
