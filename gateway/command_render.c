@@ -14,11 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Of one line: as generous as no gateway would be. */
+/* Of one line, whatever its length is. */
 #define RUN_MEMORY    ((size_t)1 << 30)
 #define RUN_OUTPUT    ((size_t)256 << 20)
-#define RUN_STEPS     ((uint64_t)1 << 32)
-#define RUN_DEPTH     2000
 #define ERRORS_MAX    65536
 #define FILE_NAME_MAX 128
 #define TEMPLATES     256
@@ -194,7 +192,7 @@ static void render(const struct template *template, struct arena *arena, const s
         .context = context_of(arena, line),
         .arena = arena,
         .now = time_of(line),
-        .limits = { .output_bytes = RUN_OUTPUT, .steps = RUN_STEPS, .depth = RUN_DEPTH },
+        .limits = { .output_bytes = RUN_OUTPUT, .steps = TEMPLATE_STEPS, .depth = TEMPLATE_DEPTH },
     };
     struct slice message = SLICE("the context is no object");
     struct buf out;

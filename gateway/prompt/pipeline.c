@@ -19,9 +19,6 @@
 /* A template repeats what it is given a few times at most. */
 #define OUTPUT_BYTES_LEAST  (1u << 20)
 #define OUTPUT_BYTES_A_BYTE 4
-/* A conversation of a thousand messages takes the largest template met about 300,000. */
-#define TEMPLATE_STEPS 3000000
-#define TEMPLATE_DEPTH 100
 
 /* What a byte takes before it has been measured: 25 MB/s is slower than any tokenizer here. */
 #define BYTE_NS_FIRST 40.0

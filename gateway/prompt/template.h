@@ -58,6 +58,10 @@ struct template_limits {
     uint64_t steps;
     uint32_t depth;
 };
+/* What a prompt gets: a conversation of a thousand messages takes the largest template met about
+ * 300,000 steps. */
+#define TEMPLATE_STEPS 3000000
+#define TEMPLATE_DEPTH 100
 
 struct template_call {
     const struct value *context; /* a dict: messages, tools, documents, bos_token, ... */

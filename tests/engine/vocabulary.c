@@ -67,7 +67,7 @@ static const struct reason *render(struct vocabulary *vocabulary, struct arena *
     struct chat_call call = {
         .recipe = vocabulary->recipe,
         .arena = arena,
-        .limits = { .output_bytes = ARENA_BYTES, .steps = 10000000, .depth = 100 },
+        .limits = { .output_bytes = ARENA_BYTES, .steps = TEMPLATE_STEPS, .depth = TEMPLATE_DEPTH },
     };
     const struct reason *reason;
     struct chat_text text;
