@@ -121,7 +121,9 @@ static void collect_signals(struct metric_writer *writer, const struct slice *la
 static void collect_pool(struct metric_writer *writer, const struct pool *pool, uint64_t now_us)
 {
     struct slice name = slice_str(pool->name);
+    struct pace usual, pace;
 
+    pace_read_pool(&pool->state->pace, &usual);
     metric_sample(writer, METRIC_ID_panic, &name,
                   atomic_load_explicit(&pool->state->panicking, memory_order_relaxed));
     metric_sample(writer, METRIC_ID_pool_waiting, &name,
@@ -135,6 +137,8 @@ static void collect_pool(struct metric_writer *writer, const struct pool *pool, 
         metric_sample(writer, METRIC_ID_endpoint_inflight, labels,
                       atomic_load_explicit(&endpoint->state->inflight, memory_order_relaxed));
         collect_reported(writer, endpoint, labels, now_us);
+        pace_read(&endpoint->state->pace, &usual, now_us, &pace);
+        metric_sample(writer, METRIC_ID_token_seconds, labels, pace.token_s);
         collect_signals(writer, labels, endpoint, now_us);
     }
 }

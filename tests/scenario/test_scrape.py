@@ -134,6 +134,16 @@ class Scraping(Scenario):
         self.assertIsNone(recorder.requests[0].get("endpoint-load-metrics-format"))
         self.assertIsNone(self.reported(gateway)["waiting"])
 
+    def test_every_endpoint_of_a_large_fleet_is_read_and_printed(self):
+        recorder = self.recorder(always(answer(PAGES["vllm"][0], fields=TEXT)))
+        urls = [f"{recorder.url}/e{i}" for i in range(1024)]
+        gateway = self.in_front_of(*urls, pool={"metrics": {**FAST, "timeout": "10s"}})
+        until("all were read", lambda: all(e["reported"]["capacity_tokens"] == 1600 for e in self.endpoints(gateway)), 60)
+        page = json.loads(gateway.admin("/fleet")[1])
+        self.assertEqual([e["endpoint"] for e in page["pools"][0]["endpoints"]], urls)
+        self.assertFalse(page["cut"])
+        self.assertEqual(json.loads(gateway.admin("/fleet?pool=other")[1])["pools"], [])
+
 
 class Adapters(Scenario):
     """LoRA adapters are names of models: those that engines list, and those of the configuration."""
@@ -170,6 +180,29 @@ class Adapters(Scenario):
         self.assertEqual(cards, {"sim": None, "sql": "sim"})
         until("it is seen loaded", lambda: self.fleet(gateway)["pools"][0]["endpoints"][0]["adapters"]
               == {"known": True, "served": 1, "loaded": 1})
+
+    def test_each_replica_is_known_by_its_own_adapters(self):
+        engines = [self.engine(), self.engine()]
+        self.load(engines[1], "sql")
+        gateway = self.in_front(*engines)
+        until("it is there", lambda: self.fleet(gateway)["adapters"])
+        for _ in range(6):  # whoever lacks it would say 404
+            self.assertEqual(self.status(gateway, "sql"), 200)
+        self.assertEqual([e["adapters"]["served"] for e in self.fleet(gateway)["pools"][0]["endpoints"]], [0, 1])
+
+    def test_an_adapter_does_not_take_a_configured_name(self):
+        """Lists are the engine's to write: a name that is another model's stays with it."""
+        def script(connection):
+            cards = [{"id": name, "object": "model", "parent": "sim"} for name in ("other", "sql", "a b", "x" * 300)]
+            while request := connection.read_request():
+                connection.send(answer(json.dumps({"data": cards}).encode()) if request.target == "/v1/models" else answer())
+        liar, honest = self.recorder(script), self.recorder()
+        pools = [config.pool("a", [liar.url], health={"active": True}), config.pool("b", [honest.url])]
+        gateway = self.gateway(config.gateway(pools, models=[config.model("sim", "a"), config.model("other", "b")]))
+        until("it is there", lambda: self.fleet(gateway)["adapters"])
+        self.assertEqual([adapter["adapter"] for adapter in self.fleet(gateway)["adapters"]], ["sql"])
+        self.assert_serves(gateway, "other")
+        self.assertEqual(len(honest.requests), 1)
 
     def test_a_configured_adapter_goes_to_its_versions_only(self):
         one, other = self.recorder(), self.recorder()
