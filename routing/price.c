@@ -119,12 +119,6 @@ const char *const scorer_names[SCORER_COUNT] = {
 #undef SCORER
 };
 
-static double (*const scorers[SCORER_COUNT])(const struct term *t) = {
-#define SCORER(id, weight, help) [SCORER_##id] = id,
-#include "routing/scorers.def"
-#undef SCORER
-};
-
 void price_of(const struct price_conf *conf, const struct price_request *request,
               const struct price_candidate *at, struct price *ret_price)
 {
@@ -136,10 +130,11 @@ void price_of(const struct price_conf *conf, const struct price_request *request
     t.step_s = pace_step_s(pace, at->load.decodes, at->load.live_tokens);
     ret_price->prefill_s = t.prefill_s;
     ret_price->total_s = 0;
-    for (size_t i = 0; i < SCORER_COUNT; i++) {
-        ret_price->terms[i] = conf->weights[i] * scorers[i](&t);
-        ret_price->total_s += ret_price->terms[i];
-    }
+#define SCORER(id, weight, help)                                                                   \
+    ret_price->terms[SCORER_##id] = conf->weights[SCORER_##id] * id(&t);                           \
+    ret_price->total_s += ret_price->terms[SCORER_##id];
+#include "routing/scorers.def"
+#undef SCORER
 }
 
 bool price_has_room(const struct price_conf *conf, const struct price_request *request,
@@ -176,9 +171,12 @@ size_t price_best(const struct price_request *request, const struct price_candid
             best = i;
     limit = prices[best].total_s * TIE_FACTOR + TIE_S;
     for (size_t i = 0; i < count; i++) {
-        uint64_t rank = price_rendezvous(request->key, candidates[i].name);
+        uint64_t rank;
 
-        if (prices[i].total_s <= limit && rank >= most) {
+        if (prices[i].total_s > limit)
+            continue;
+        rank = price_rendezvous(request->key, candidates[i].name);
+        if (rank >= most) {
             best = i;
             most = rank;
         }
