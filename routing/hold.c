@@ -241,6 +241,17 @@ enum hold_answer hold_add(struct hold *hold, struct hold_item *item, uint64_t no
     return HOLD_ADDED;
 }
 
+struct hold_item *hold_last(const struct hold *hold, int rank)
+{
+    const struct hold_class *lowest = CONTAINER_OF(hold->classes.prev, struct hold_class, link);
+    const struct hold_queue *queue;
+
+    if (list_is_empty(&hold->classes) || lowest->rank >= rank)
+        return NULL;
+    queue = CONTAINER_OF(lowest->queues.prev, struct hold_queue, link);
+    return CONTAINER_OF(queue->items.prev, struct hold_item, link);
+}
+
 void hold_remove(struct hold *hold, struct hold_item *item)
 {
     list_remove(&item->link);

@@ -388,28 +388,40 @@ static bool is_settled(const struct pool_hold *held)
            !atomic_load_explicit(&held->state->room.told, memory_order_relaxed);
 }
 
+/* Where the queue is full one of a lower rank is refused instead. False: there is none. */
+static bool make_way(struct pool_hold *held, const struct ticket *ticket, double wait_s)
+{
+    struct hold_item *last = hold_last(&held->hold, ticket->item.rank);
+
+    if (!last)
+        return false;
+    hold_remove(&held->hold, last);
+    refuse(held, ticket_of(last), &reason_queue_full, wait_s);
+    answer(held, ticket_of(last));
+    return true;
+}
+
 /* Into the hold, or refused. */
 static void hold_ticket(struct pool_hold *held, struct ticket *ticket)
 {
     uint64_t now_us = held->home->worker->now_us;
     double limit_s = (double)hold_limits(ticket->fleet->conf)->deadline / 1000;
     double wait_s = hold_predict_s(&held->hold, ticket->item.rank, now_us);
+    enum hold_answer answered;
 
     if (ticket->sheddable && wait_s > limit_s) {
         refuse(held, ticket, &reason_shed, wait_s);
         return;
     }
-    switch (hold_add(&held->hold, &ticket->item, now_us)) {
-    case HOLD_ADDED:
+    answered = hold_add(&held->hold, &ticket->item, now_us);
+    if (answered == HOLD_FULL && make_way(held, ticket, wait_s))
+        answered = hold_add(&held->hold, &ticket->item, now_us);
+    if (answered == HOLD_ADDED) {
         ticket->held = true;
         list_push(&held->tickets, &ticket->link);
-        break;
-    case HOLD_FULL:
-        refuse(held, ticket, &reason_queue_full, wait_s);
-        break;
-    case HOLD_TENANT_FULL:
-        refuse(held, ticket, &reason_tenant_queue_full, wait_s);
-        break;
+    } else {
+        refuse(held, ticket, answered == HOLD_FULL ? &reason_queue_full : &reason_tenant_queue_full,
+               wait_s);
     }
 }
 

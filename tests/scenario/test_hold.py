@@ -133,6 +133,18 @@ class Refusals(Hold):
         self.assertEqual([client.read_answer().status for client in clients], [200] * 5)
         gateway.wait_line("requests are refused: too many of your requests wait")
 
+    def test_a_full_queue_makes_way_for_a_higher_rank(self):
+        gateway = self.start(hold={"queue": 2, "tenant_share": 1}, workers=4)
+        clients = [self.occupy(gateway)]
+        for count in (1, 2):
+            clients.append(self.ask(gateway, f"batch-{count}", field("x-sluice-class", "batch")))
+            self.waiting(gateway, count)
+        clients.append(self.ask(gateway, "urgent", field("x-sluice-class", "urgent")))
+        self.assert_refused(clients.pop(2), "queue_full", gateway)
+        self.open_gate()
+        self.assertEqual([client.read_answer().status for client in clients], [200] * 3)
+        self.assertEqual(self.order(), ["urgent", "batch-1"])
+
     def test_a_flood_of_one_tenant_leaves_another_its_turn(self):
         """G-08: a hundred times what is let in; another tenant's request goes second."""
         gateway = self.start(hold={"queue": 20, "fairness": "0ms"}, workers=2)

@@ -196,6 +196,21 @@ static void limits_are_kept(void **state)
     rig_release(&rig);
 }
 
+static void the_lowest_rank_makes_way(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, &conf);
+    assert_null(hold_last(&rig.hold, 5));
+    assert_true(add(&rig, "a:1,r2"));
+    assert_true(add(&rig, "b:1,r1"));
+    assert_true(add(&rig, "c:1,r1"));
+    assert_null(hold_last(&rig.hold, 1));
+    assert_ptr_equal(hold_last(&rig.hold, 2), &rig.waiters[2].item);
+    rig_release(&rig);
+}
+
 /* Counters of tenants that are gone are forgotten, those of tenants that wait never. */
 static void tenants_are_bounded(void **state)
 {
@@ -323,6 +338,7 @@ int main(void)
         cmocka_unit_test(tenants_are_bounded),
         cmocka_unit_test(work_is_bounded),
         cmocka_unit_test(room_that_is_gone_lets_nobody_go),
+        cmocka_unit_test(the_lowest_rank_makes_way),
         cmocka_unit_test(the_wait_is_predicted),
         cmocka_unit_test(an_idle_time_does_not_count),
     };
