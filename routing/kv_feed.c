@@ -20,7 +20,9 @@
 #include <sys/epoll.h>
 #include <zmq.h>
 
-#define MESSAGES_A_TURN  64 /* of a feed, before the others have theirs */
+/* Of a feed, before the others have theirs: so many messages, or as many as take so long. */
+#define MESSAGES_A_TURN  64
+#define TURN_US          2000
 #define FRAMES_MAX       4
 #define NUMBER_BYTES     8
 #define RECONNECT_MS     100
@@ -29,6 +31,9 @@
 #define REPLAY_IDLE_US     (2 * CLOCK_US_PER_S)
 #define REPLAY_COOLDOWN_US (30 * CLOCK_US_PER_S)
 #define REPLAY_END         UINT64_MAX
+/* libzmq connects again by itself, but not after a message that is too large: then its socket is
+ * made anew, as after a longer time without a connection. */
+#define REOPEN_US (2 * RECONNECT_MAX_MS * CLOCK_US_PER_MS)
 /* What goes on being wrong with a publisher is said so seldom. */
 #define SAY_US (60 * CLOCK_US_PER_S)
 
@@ -61,7 +66,7 @@ struct kv_feed {
     struct settings settings;
     struct kv_source source;
     void *sub, *monitor, *dealer;
-    struct timer replay_idle;
+    struct timer replay_idle, reopen;
     uint64_t no_replay_until_us;
     uint64_t connects;
     uint64_t no_word_until_us; /* of connections */
@@ -360,6 +365,7 @@ static void say_connection(struct kv_feed *feed, const char *words)
 
 static void on_connected(struct kv_feed *feed)
 {
+    timer_clear(&feed->reopen);
     feed->connects++;
     say_connection(feed, "connected");
     atomic_store_explicit(&feed->connected, true, memory_order_relaxed);
@@ -374,6 +380,7 @@ static void on_disconnected(struct kv_feed *feed)
     if (feed->events->now_us >= feed->no_word_until_us)
         feed->no_word_until_us = feed->events->now_us + SAY_US;
     atomic_store_explicit(&feed->connected, false, memory_order_relaxed);
+    timer_set(&feed->events->timers, &feed->reopen, feed->events->now_us + REOPEN_US);
 }
 
 /* What libzmq says of the connection: the event's number is the first frame's first two bytes. */
@@ -396,10 +403,12 @@ static bool monitor_turn(struct kv_feed *feed)
 
 static void feed_turn(struct kv_feed *feed)
 {
+    uint64_t until_us = clock_now_us() + TURN_US;
+
     list_remove(&feed->ready_link);
     if (!feed->listening)
         return;
-    for (int i = 0; i < MESSAGES_A_TURN; i++)
+    for (int i = 0; i < MESSAGES_A_TURN && clock_now_us() < until_us; i++)
         if (!monitor_turn(feed) && !replay_turn(feed) && !live_turn(feed)) {
             feed_publish(feed);
             return;
@@ -445,6 +454,24 @@ static void open_sockets(struct kv_feed *feed)
         log_error(&feed->subject, "connect: %s, its events are not heard", zmq_strerror(errno));
 }
 
+static void close_sockets(struct kv_feed *feed)
+{
+    if (feed->sub)
+        zmq_socket_monitor(feed->sub, NULL, 0);
+    socket_free(feed, &feed->monitor);
+    socket_free(feed, &feed->sub);
+}
+
+static void on_reopen(struct timer *timer)
+{
+    struct kv_feed *feed = CONTAINER_OF(timer, struct kv_feed, reopen);
+
+    close_sockets(feed);
+    open_sockets(feed);
+    timer_set(&feed->events->timers, timer, feed->events->now_us + REOPEN_US);
+    kv_feed_is_ready(feed);
+}
+
 /* ---- a feed's life ---- */
 
 static char *copy(const char *text)
@@ -480,12 +507,10 @@ static void feed_silence(struct kv_feed *feed)
         return;
     feed->listening = false;
     timer_clear(&feed->replay_idle);
+    timer_clear(&feed->reopen);
     list_remove(&feed->ready_link);
-    if (feed->sub)
-        zmq_socket_monitor(feed->sub, NULL, 0);
     socket_free(feed, &feed->dealer);
-    socket_free(feed, &feed->monitor);
-    socket_free(feed, &feed->sub);
+    close_sockets(feed);
     kv_source_release(&feed->source);
     settings_release(&feed->settings);
     atomic_store_explicit(&feed->connected, false, memory_order_relaxed);
@@ -555,6 +580,7 @@ struct kv_feed *kv_feed_open(struct kv_events *events, const struct kv_feed_conf
     list_init(&feed->link);
     list_init(&feed->ready_link);
     timer_init(&feed->replay_idle, on_replay_idle);
+    timer_init(&feed->reopen, on_reopen);
     atomic_init(&feed->column, PREFIX_COLUMN_NONE);
     mailbox_send(events->mailbox, &feed->opening);
     if (conf)

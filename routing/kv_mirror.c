@@ -528,6 +528,8 @@ static bool is_of_our_group(struct kv_mirror *mirror, const struct kv_event *eve
 void kv_mirror_apply(struct kv_mirror *mirror, const struct kv_event *event)
 {
     if (event->type == KV_EVENT_CLEARED) {
+        /* Of all ranks, though the engine says it of one: pages do not keep theirs, engines have a
+         * publisher a rank, and what is forgotten too much comes back as it is stored again. */
         kv_mirror_clear(mirror);
         return;
     }

@@ -7,7 +7,7 @@ import socket
 import unittest
 
 from lib import config
-from lib.harness import ROOT, Engine
+from lib.harness import PYTHON, ROOT, SCENARIO, Engine, Process
 from lib.scenario import Scenario
 from lib.wait import Deadline, free_port, until
 
@@ -278,6 +278,48 @@ class Mending(Holdings):
         engine.call("POST", "/reset_prefix_cache")
         self.ask(gateway, engine, self.text(0))
         self.wait_equal(gateway, engine)
+
+
+class Hostile(Holdings):
+    """facts/security.md, G-09, and what the issue calls bad input: bounded work, a counter, a log line, routing goes on."""
+
+    def attack(self, *names):
+        engine = self.engine("--tokenizer", TOKENIZER, port=three_ports())
+        publisher = Process("hostile_publisher", [PYTHON, SCENARIO / "hostile_publisher.py",
+                                                  f"tcp://127.0.0.1:{engine.port + 1}", *names])
+        publisher.ended_well = False
+        self.others.append(publisher)
+        gateway = self.start(engine, replays=False)
+        before = gateway.rss_kb()
+        for name in names:
+            until(f"{name} is over", lambda: any(f"done {name}" in line for line in publisher.lines) or
+                  not publisher.running(), self.slower(30))
+        if "SKIP" in publisher.log() or not publisher.running():
+            self.skipTest("python3-zmq or python3-msgpack is missing")
+        return engine, gateway, before
+
+    def assert_unharmed(self, gateway, engine, before_kb):
+        self.ask(gateway, engine, self.text(0))
+        self.assertGreater(self.ask(gateway, engine, self.text(0)), 300)
+        self.assert_grown_by(gateway, before_kb, 150_000)
+        self.assertLess(sum(" events tcp://" in line for line in gateway.lines), 20, gateway.log())
+
+    def test_what_is_no_events_is_counted_and_said_once(self):
+        engine, gateway, before = self.attack("wrong_types", "noise", "depth", "promises", "unknown", "frames")
+        self.wait_count(gateway, "malformed", 100)
+        self.wait_count(gateway, "unknown", 60000)
+        self.assert_unharmed(gateway, engine, before)
+        self.assertEqual(sum("no KV events" in line for line in gateway.lines), 1)
+
+    def test_floods_are_bounded(self):
+        engine, gateway, before = self.attack("alike", "floods")
+        self.wait_count(gateway, "batches", 30)
+        self.assert_unharmed(gateway, engine, before)
+
+    def test_a_message_that_is_too_large_ends_its_connection_only(self):
+        engine, gateway, before = self.attack("unknown", "huge")
+        self.wait_count(gateway, "connects", 2)
+        self.assert_unharmed(gateway, engine, before)
 
 
 if __name__ == "__main__":

@@ -364,6 +364,52 @@ static void speculation_is_not_shed(void **state)
     prefix_index_free(index);
 }
 
+/* One tenant floods; the others' next prompts are believed all the same, and what is confirmed of
+ * them stays. (facts/security.md, G-09) */
+static void a_tenant_that_floods_leaves_the_others_their_share(void **state)
+{
+    struct prefix_index *index = prefix_index_new(4 << 20);
+    uint32_t column = prefix_index_column_new(index);
+    uint64_t seed = 11, kept[512], flood[64], own[64];
+    struct prefix_index_stats stats;
+    uint32_t there = 0;
+    bool speculative;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+        kept[i] = random_next(&seed);
+        prefix_index_store(index, kept[i], column, PREFIX_TIER_GPU);
+    }
+    for (int prompt = 0; prompt < 10000; prompt++) {
+        for (size_t i = 0; i < ARRAY_LEN(flood); i++)
+            flood[i] = random_next(&seed);
+        prefix_index_speculate(index, S,
+                               &(struct prefix_guess){ .until_us = 9 * S,
+                                                       .column = column,
+                                                       .payer = 1,
+                                                       .keys = flood,
+                                                       .count = ARRAY_LEN(flood) });
+    }
+    prefix_index_stats(index, &stats);
+    assert_true(stats.shed > 0);
+    assert_true(stats.blocks < 4 << 20 >> 6); /* a quarter of all that have room */
+    for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+        there += prefix_index_tiers(index, kept[i], column, &speculative) != 0;
+    assert_int_equal(there, ARRAY_LEN(kept));
+    for (uint32_t payer = 2; payer < 10; payer++) {
+        for (size_t i = 0; i < ARRAY_LEN(own); i++)
+            own[i] = random_next(&seed);
+        prefix_index_speculate(index, S,
+                               &(struct prefix_guess){ .until_us = 9 * S,
+                                                       .column = column,
+                                                       .payer = payer,
+                                                       .keys = own,
+                                                       .count = ARRAY_LEN(own) });
+        assert_int_equal(match_one(index, own, ARRAY_LEN(own), column), ARRAY_LEN(own));
+    }
+    prefix_index_free(index);
+}
+
 /* The tables's growth loses nothing, and memory a holder stays under 40 bytes at every size. */
 static void growth_keeps_every_block_within_forty_bytes_each(void **state)
 {
@@ -472,6 +518,7 @@ int main(void)
         cmocka_unit_test(a_full_index_sheds_and_still_walks_block_by_block),
         cmocka_unit_test(what_is_matched_again_and_again_outlives_what_is_not),
         cmocka_unit_test(speculation_is_not_shed),
+        cmocka_unit_test(a_tenant_that_floods_leaves_the_others_their_share),
         cmocka_unit_test(growth_keeps_every_block_within_forty_bytes_each),
         cmocka_unit_test(readers_and_the_writer_do_not_trip_over_each_other),
     };

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""A publisher of KV events that means harm, made of pyzmq and msgpack: `hostile_publisher.py ADDRESS ATTACK...`.
+
+When somebody listens it does one after the other what the names say (a key of ATTACKS), says so, and stays. 77 where a
+module is missing.
+"""
+import itertools
+import random
+import struct
+import sys
+import threading
+import time
+
+try:
+    import msgpack
+    import zmq
+except ImportError as missing:
+    print(f"SKIP: {missing.name} is not installed")
+    sys.exit(77)
+
+PAGE = 16
+
+
+def stored(hashes, parent=None, tokens=None, page=PAGE, **more):
+    return {"type": "BlockStored", "block_hashes": hashes, "parent_block_hash": parent, "block_size": page,
+            "token_ids": [7] * (page * len(hashes)) if tokens is None else tokens, "medium": "GPU", **more}
+
+
+def nested(depth):
+    value = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def batch(*events):
+    return msgpack.packb([time.time(), list(events), 0])
+
+
+def wrong_types():
+    for value in (None, 7, -1, 1.5, "x", b"x", [], [[]], {}, {"a": 1}, True):
+        for key in ("type", "block_hashes", "parent_block_hash", "token_ids", "block_size", "lora_name", "extra_keys", "group_idx"):
+            yield batch({**stored([1, 2]), key: value})
+        yield msgpack.packb(value)
+        yield msgpack.packb([1.0, value, 0])
+        yield msgpack.packb([1.0, [value], 0])
+
+
+def noise():
+    source = random.Random(5)
+    for size in (0, 1, 7, 100, 5000):
+        for _ in range(20):
+            yield source.randbytes(size)
+    whole = batch(stored([1, 2, 3]))
+    for cut in range(len(whole)):
+        yield whole[:cut]
+
+
+def floods():
+    for n in range(30):
+        yield batch(stored(list(range(n * 5000, (n + 1) * 5000)), tokens=[n % 100] * (5000 * PAGE)))
+
+
+def alike():
+    """Hashes that differ in high bits only, and the same page under each parent."""
+    for n in range(50):
+        yield batch(*[stored([(k << 48) | n], parent=((k - 1) << 48) | n if k else None) for k in range(500)])
+
+
+def whole(payloads):
+    """As they come, numbered one after the other."""
+    for payload in payloads:
+        number = next(NUMBERS)
+        yield [b"kv@", struct.pack(">Q", number), payload]
+
+
+def frames():
+    return [[b"kv@one"], [b"kv@", b"b"], [b"kv@"] * 9, [b"kv@", b"short", b""], [b"kv@", b"\xff" * 8, b""], [b"kv@"] * 1000]
+
+
+NUMBERS = itertools.count()
+ATTACKS = {
+    "wrong_types": lambda: whole(wrong_types()),
+    "noise": lambda: whole(noise()),
+    "depth": lambda: whole([b"\x91" * 200000, msgpack.packb([1.0, [nested(400)], 0]),
+                            b"\x93" + b"\xdd\xff\xff\xff\xff" * 1000]),
+    "promises": lambda: whole([b"\x93\xcb" + b"\0" * 8 + b"\xdd\xff\xff\xff\xff", b"\x93\x01\x91\xdf\xff\xff\xff\xff",
+                               b"\x93\x01\x91\x9c\xdb\xff\xff\xff\xffBlockStored"]),
+    "unknown": lambda: whole([batch(*[{"type": "BlockMoved", "n": n} for n in range(60000)])]),
+    "floods": lambda: whole(floods()),
+    "alike": lambda: whole(alike()),
+    "frames": frames,
+    "huge": lambda: whole([b"\x93" + b"\0" * (32 << 20)]),
+}
+
+
+def main():
+    pub = zmq.Context().socket(zmq.XPUB)
+    pub.linger = pub.sndhwm = 0
+    pub.bind(sys.argv[1])
+    pub.recv()  # a subscription: somebody listens
+    for name in sys.argv[2:]:
+        for message in ATTACKS[name]():
+            pub.send_multipart(message)
+        print(f"done {name}", file=sys.stderr, flush=True)
+    threading.Event().wait()
+
+
+main()
