@@ -69,7 +69,7 @@ static const struct value *add_items(struct run *run, const struct value *a, con
     struct value *sum = value_sequence(run->arena, a->kind, (size_t)a->count + b->count);
 
     if (!sum || !run_step(run, sum->count / 8))
-        return run_limit(run, "memory");
+        return run_no_memory(run);
     if (a->count)
         memcpy(sum->items, a->items, a->count * sizeof(*sum->items));
     if (b->count)
@@ -108,12 +108,12 @@ static const struct value *repeat_items(struct run *run, const struct value *lis
 
     times = times < 0 || list->count == 0 ? 0 : times;
     if (times > UINT32_MAX / 2 || (uint64_t)times * list->count > UINT32_MAX / 2)
-        return run_limit(run, "memory");
+        return run_no_memory(run);
     if (!run_step(run, (uint64_t)times * list->count / 8))
         return NULL;
     copy = value_sequence(run->arena, list->kind, (size_t)times * list->count);
     if (!copy)
-        return run_limit(run, "memory");
+        return run_no_memory(run);
     for (int64_t i = 0; i < times; i++)
         memcpy(copy->items + i * list->count, list->items, list->count * sizeof(*copy->items));
     return copy;

@@ -297,7 +297,7 @@ static const struct value *group(struct run *run, const struct value *grouper,
     struct value *pair = run->reason ? NULL : value_sequence(run->arena, VALUE_TUPLE, 2);
 
     if (!pair)
-        return run_limit(run, "memory");
+        return run_no_memory(run);
     pair->flags = VALUE_GROUP;
     pair->items[0] = (struct value *)(uintptr_t)grouper;
     pair->items[1] = (struct value *)(uintptr_t)list;

@@ -35,13 +35,13 @@ const struct value *global_strftime_now(struct run *run, const struct value *sel
     if (bound[0]->kind != VALUE_TEXT)
         return run_fail(run, "strftime() argument must be str, not %s", type_name(bound[0]));
     if (bound[0]->count >= sizeof(format) - 1)
-        return run_limit(run, "strftime_now's format");
+        return run_limit(run, "a format of strftime_now is too long");
     /* a mark at the end tells an empty result from one that found no room */
     memcpy(format, bound[0]->text, bound[0]->count);
     memcpy(format + bound[0]->count, ".", 2);
     len = strftime(out, sizeof(out), format, &run->call->now);
     if (len == 0)
-        return run_limit(run, "strftime_now's output");
+        return run_limit(run, "strftime_now would write too much");
     return run_copy(run, slice_of(out, len - 1));
 }
 
