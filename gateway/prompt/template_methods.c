@@ -1,13 +1,11 @@
 /*
- * Methods of texts, lists, dicts and numbers.
+ * Methods of texts: what is stripped, filled up, found, split, joined and formatted.
  */
 #include "gateway/base/utf8.h"
 #include "gateway/prompt/template_eval.h"
 #include "gateway/prompt/template_natives.h"
 #include "gateway/prompt/template_text.h"
 #include "gateway/prompt/value_number.h"
-
-#include <math.h>
 
 /* A text that is due as an argument. */
 static bool need_text(struct run *run, const struct value *value, struct slice *ret_text)
@@ -19,135 +17,6 @@ static bool need_text(struct run *run, const struct value *value, struct slice *
     run_fail(run, "a str is expected, not %s", type_name(value));
     return false;
 }
-
-/* An int argument; `otherwise` where it was left out. */
-static bool need_int(struct run *run, const struct value *value, int64_t otherwise,
-                     int64_t *ret_number)
-{
-    *ret_number = otherwise;
-    if (!value)
-        return true;
-    if (value->kind == VALUE_BIG)
-        return run_limit(run, "an integer is too large");
-    if (!value_is_int(value))
-        return run_fail(run, "'%s' object cannot be interpreted as an integer", type_name(value));
-    *ret_number = value->integer;
-    return true;
-}
-
-/* Methods that are one call. */
-#define TEXT_METHOD(name, result)                                                                  \
-    const struct value *text_method_##name(struct run *run, const struct value *self,              \
-                                           const struct value *const *bound)                       \
-    {                                                                                              \
-        struct slice text = value_slice(self);                                                     \
-                                                                                                   \
-        (void)bound;                                                                               \
-        return run_step_bytes(run, text.len) ? result : NULL;                                      \
-    }
-
-TEXT_METHOD(upper, text_upper(run, text))
-TEXT_METHOD(lower, text_lower(run, text))
-TEXT_METHOD(casefold, text_casefold(run, text))
-TEXT_METHOD(title, text_title(run, text))
-TEXT_METHOD(capitalize, text_capitalize(run, text))
-TEXT_METHOD(swapcase, text_swapcase(run, text))
-TEXT_METHOD(isascii, value_bool(text_is_ascii(text)))
-
-typedef bool point_fn(uint32_t point);
-
-static bool is_alpha(uint32_t point)
-{
-    return text_is(TEXT_ALPHA, point);
-}
-
-static bool is_decimal(uint32_t point)
-{
-    return text_is(TEXT_DECIMAL, point);
-}
-
-static bool is_digit(uint32_t point)
-{
-    return text_is(TEXT_DIGIT, point);
-}
-
-static bool is_numeric(uint32_t point)
-{
-    return text_is(TEXT_NUMERIC, point);
-}
-
-static bool is_printable(uint32_t point)
-{
-    return text_is(TEXT_PRINTABLE, point);
-}
-
-static bool every(struct slice text, point_fn *holds)
-{
-    while (text.len > 0)
-        if (!holds(text_take(&text)))
-            return false;
-    return true;
-}
-
-TEXT_METHOD(isalpha, value_bool(text.len > 0 && every(text, is_alpha)))
-TEXT_METHOD(isdecimal, value_bool(text.len > 0 && every(text, is_decimal)))
-TEXT_METHOD(isdigit, value_bool(text.len > 0 && every(text, is_digit)))
-TEXT_METHOD(isnumeric, value_bool(text.len > 0 && every(text, is_numeric)))
-TEXT_METHOD(isalnum, value_bool(text.len > 0 && every(text, text_is_alnum)))
-TEXT_METHOD(isspace, value_bool(text.len > 0 && every(text, text_is_space)))
-TEXT_METHOD(isprintable, value_bool(every(text, is_printable)))
-
-/* Some letter has a case, and none has the other one. */
-static bool all_cased(struct slice text, enum text_class class)
-{
-    bool any = false;
-
-    while (text.len > 0) {
-        uint32_t point = text_take(&text);
-
-        if (text_is(class, point))
-            any = true;
-        else if (text_is_cased(point))
-            return false;
-    }
-    return any;
-}
-
-TEXT_METHOD(isupper, value_bool(all_cased(text, TEXT_UPPER)))
-TEXT_METHOD(islower, value_bool(all_cased(text, TEXT_LOWER)))
-
-static bool is_title(struct slice text)
-{
-    bool in_word = false, any = false;
-
-    while (text.len > 0) {
-        uint32_t point = text_take(&text);
-        bool upper = text_is(TEXT_UPPER, point) || text_is(TEXT_TITLE, point);
-
-        if (upper ? in_word : text_is(TEXT_LOWER, point) && !in_word)
-            return false;
-        in_word = text_is_cased(point);
-        any |= in_word;
-    }
-    return any;
-}
-
-TEXT_METHOD(istitle, value_bool(is_title(text)))
-
-static bool is_identifier(struct slice text)
-{
-    if (text.len == 0 || (text.at[0] >= '0' && text.at[0] <= '9'))
-        return false;
-    while (text.len > 0) {
-        uint32_t point = text_take(&text);
-
-        if (point != '_' && !text_is_alnum(point))
-            return false;
-    }
-    return true;
-}
-
-TEXT_METHOD(isidentifier, value_bool(is_identifier(text)))
 
 static const struct value *strip(struct run *run, const struct value *self,
                                  const struct value *chars, enum text_side sides)
@@ -187,7 +56,7 @@ static const struct value *pad(struct run *run, const struct value *self,
     struct slice fill = SLICE(" ");
     int64_t width;
 
-    if (!need_int(run, bound[0], 0, &width) || (bound[1] && !need_text(run, bound[1], &fill)))
+    if (!native_int(run, bound[0], 0, &width) || (bound[1] && !need_text(run, bound[1], &fill)))
         return NULL;
     return text_pad(run, value_slice(self), width, fill, sides);
 }
@@ -218,7 +87,7 @@ const struct value *text_method_zfill(struct run *run, const struct value *self,
     struct capture capture;
     int64_t width;
 
-    if (!need_int(run, bound[0], 0, &width))
+    if (!native_int(run, bound[0], 0, &width))
         return NULL;
     capture = run_capture(run);
     run_write(run, slice_head(text, sign));
@@ -239,7 +108,7 @@ static bool cut_out(struct run *run, struct slice text, const struct value *star
         start_value = NULL;
     if (end_value && end_value->kind == VALUE_NONE)
         end_value = NULL;
-    if (!need_int(run, start_value, 0, &start) || !need_int(run, end_value, INT64_MAX, &end))
+    if (!native_int(run, start_value, 0, &start) || !native_int(run, end_value, INT64_MAX, &end))
         return false;
     end = end > points ? points : end < -points ? 0 : end < 0 ? end + points : end;
     start = start < -points ? 0 : start < 0 ? start + points : start;
@@ -391,7 +260,7 @@ const struct value *text_method_replace(struct run *run, const struct value *sel
     int64_t most;
 
     if (!need_text(run, bound[0], &old) || !need_text(run, bound[1], &new) ||
-        !need_int(run, bound[2], -1, &most))
+        !native_int(run, bound[2], -1, &most))
         return NULL;
     return text_replace(run, value_slice(self), old, new, most);
 }
@@ -408,7 +277,7 @@ static const struct value *split(struct run *run, const struct value *self,
 
     if (separator && separator->kind == VALUE_NONE)
         separator = NULL;
-    if ((separator && !need_text(run, separator, &text)) || !need_int(run, bound[1], -1, &most))
+    if ((separator && !need_text(run, separator, &text)) || !native_int(run, bound[1], -1, &most))
         return NULL;
     return how(run, value_slice(self), separator ? &text : NULL, most);
 }
@@ -500,7 +369,7 @@ const struct value *text_method_expandtabs(struct run *run, const struct value *
     struct capture capture;
     int64_t size, column = 0;
 
-    if (!need_int(run, bound[0], 8, &size))
+    if (!native_int(run, bound[0], 8, &size))
         return NULL;
     capture = run_capture(run);
     while (text.len > 0 && !run->reason) {
@@ -591,115 +460,4 @@ const struct value *text_method_format_map(struct run *run, const struct value *
     arguments.names = names;
     arguments.items = items;
     return format_braces(run, self, &arguments);
-}
-
-const struct value *list_copy(struct run *run, const struct value *self,
-                              const struct value *const *bound)
-{
-    (void)bound;
-    return run_sequence(run, VALUE_LIST, self);
-}
-
-const struct value *dict_copy(struct run *run, const struct value *self,
-                              const struct value *const *bound)
-{
-    const struct value *copy = run_made(run, value_dict(run->arena));
-
-    (void)bound;
-    for (uint32_t i = 0; copy && i < self->count; i++)
-        if (!run_step(run, 1) ||
-            !run_put(run, copy, &value_entry(self, i)->key, value_entry(self, i)->item))
-            return NULL;
-    return copy;
-}
-
-const struct value *items_count(struct run *run, const struct value *self,
-                                const struct value *const *bound)
-{
-    const struct value *item;
-    struct iter iter;
-    int64_t count = 0;
-
-    if (!iter_begin(run, self, &iter))
-        return NULL;
-    while ((item = iter_next(run, &iter)))
-        count += equal(run, item, bound[0]);
-    return run->reason ? NULL : run_int(run, count);
-}
-
-const struct value *items_index(struct run *run, const struct value *self,
-                                const struct value *const *bound)
-{
-    int64_t length = access_length(run, self), start, end, at = 0;
-    const struct value *item;
-    struct iter iter;
-
-    if (length < 0 || !need_int(run, bound[1], 0, &start) ||
-        !need_int(run, bound[2], length, &end) || !iter_begin(run, self, &iter))
-        return NULL;
-    start += start < 0 ? length : 0;
-    end += end < 0 ? length : 0;
-    for (; (item = iter_next(run, &iter)); at++)
-        if (at >= start && at < end && equal(run, item, bound[0]))
-            return run->reason ? NULL : run_int(run, at);
-    return run_fail(run, "the item is not in the %s", type_name(self));
-}
-
-const struct value *dict_get(struct run *run, const struct value *self,
-                             const struct value *const *bound)
-{
-    const struct dict_entry *entry;
-
-    if (!value_hashable(bound[0]))
-        return run_fail(run, "unhashable type: '%s'", type_name(bound[0]));
-    entry = value_find(self, bound[0]);
-    return entry ? entry->item : bound[1] ? bound[1] : value_none();
-}
-
-static const struct value *view_of(struct run *run, const struct value *self, enum view_of what)
-{
-    struct view *view = run_alloc(run, sizeof(*view));
-
-    if (!view)
-        return NULL;
-    *view = (struct view){ .dict = self, .what = what };
-    return run_object(run, VALUE_VIEW, view);
-}
-
-const struct value *dict_items(struct run *run, const struct value *self,
-                               const struct value *const *bound)
-{
-    (void)bound;
-    return view_of(run, self, VIEW_ITEMS);
-}
-
-const struct value *dict_keys(struct run *run, const struct value *self,
-                              const struct value *const *bound)
-{
-    (void)bound;
-    return view_of(run, self, VIEW_KEYS);
-}
-
-const struct value *dict_values(struct run *run, const struct value *self,
-                                const struct value *const *bound)
-{
-    (void)bound;
-    return view_of(run, self, VIEW_VALUES);
-}
-
-const struct value *int_bit_length(struct run *run, const struct value *self,
-                                   const struct value *const *bound)
-{
-    uint64_t magnitude = self->integer < 0 ? -(uint64_t)self->integer : (uint64_t)self->integer;
-
-    (void)bound;
-    return run_int(run, magnitude ? 64 - __builtin_clzll(magnitude) : 0);
-}
-
-const struct value *float_is_integer(struct run *run, const struct value *self,
-                                     const struct value *const *bound)
-{
-    (void)run;
-    (void)bound;
-    return value_bool(isfinite(self->real) && self->real == trunc(self->real));
 }

@@ -3,6 +3,7 @@
  */
 #include "gateway/prompt/template_native.h"
 
+#include "gateway/prompt/template_eval.h"
 #include "gateway/prompt/template_natives.h"
 
 #define ROW(row_name, function, row_least, row_most, ...)                                          \
@@ -95,4 +96,17 @@ const struct value *native_global(struct slice name)
     const struct native *native = find(globals, ARRAY_LEN(globals), name);
 
     return native ? &global_values[native - globals] : NULL;
+}
+
+bool native_int(struct run *run, const struct value *value, int64_t otherwise, int64_t *ret_number)
+{
+    *ret_number = otherwise;
+    if (!value)
+        return true;
+    if (value->kind == VALUE_BIG)
+        return run_limit(run, "an integer is too large");
+    if (!value_is_int(value))
+        return run_fail(run, "'%s' object cannot be interpreted as an integer", type_name(value));
+    *ret_number = value->integer;
+    return true;
 }

@@ -47,4 +47,7 @@ const struct native *native_method_of(const struct native *methods, enum value_k
 /* A global function as a value that threads share; NULL: none. */
 const struct value *native_global(struct slice name);
 
+/* An int argument; `otherwise` where it was left out (NULL). False after a failure. */
+bool native_int(struct run *run, const struct value *value, int64_t otherwise, int64_t *ret_number);
+
 #endif
