@@ -84,6 +84,7 @@ void access_entry_init(struct access_entry *entry)
 {
     *entry = (struct access_entry){
         .duration_us = -1,
+        .held_us = -1,
         .first_token_us = -1,
         .prompt_tokens = -1,
         .cached_tokens = -1,

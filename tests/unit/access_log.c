@@ -110,6 +110,7 @@ static struct access_entry full_entry(void)
         .request_bytes = 1234,
         .response_bytes = 98765,
         .duration_us = 1234567,
+        .held_us = 1000,
         .first_token_us = 42,
         .prompt_tokens = 1000,
         .cached_tokens = 0,
@@ -140,7 +141,8 @@ static void a_full_line_says_everything(void **state)
         "\"model\":\"llama-3.1-8b\",\"model_version\":\"stable\",\"pool\":\"llama-a\","
         "\"endpoint\":\"http://10.0.0.11:8000\",\"status\":200,\"reason\":\"done\",\"attempts\":2,"
         "\"stream\":true,\"request_bytes\":1234,\"response_bytes\":18446744073709551615,"
-        "\"duration_ms\":1234.567,\"first_token_ms\":0.042,\"prompt_tokens\":1000,"
+        "\"duration_ms\":1234.567,\"held_ms\":1.000,\"first_token_ms\":0.042,\"prompt_tokens\":"
+        "1000,"
         "\"cached_tokens\":0,\"output_tokens\":77,\"predicted_prompt_tokens\":1001,\"tokens\":"
         "\"exact\",\"reused_tokens\":900,\"predicted_cached_tokens\":992,"
         "\"traceparent\":\"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\","
@@ -247,7 +249,7 @@ static void no_words_make_a_line_too_long(void **state)
         entry.request_id = entry.client = entry.listener = entry.tenant = entry.method = words;
         entry.path = entry.model = entry.version = entry.pool = entry.endpoint = words;
         entry.traceparent = entry.tokens = words;
-        entry.duration_us = entry.first_token_us = entry.prompt_tokens = INT64_MAX;
+        entry.duration_us = entry.held_us = entry.first_token_us = entry.prompt_tokens = INT64_MAX;
         entry.cached_tokens = entry.output_tokens = entry.predicted_cached_tokens = INT64_MAX;
         entry.request_bytes = UINT64_MAX;
         entry.attempts = UINT32_MAX;
@@ -401,7 +403,7 @@ static void a_half_full_ring_calls_for_its_drain_once(void **state)
         access_log_write(log, &entry);
     assert_int_equal(poll(&poll_fd, 1, 0), 0);
     for (int round = 1; round <= 3; round++) {
-        for (int i = 0; i < 1200; i++)
+        for (int i = 0; i < 1000; i++) /* over half of the ring, not all of it */
             access_log_write(log, &entry);
         assert_int_equal(poll(&poll_fd, 1, 0), 1);
         mailbox_open_all(control);
