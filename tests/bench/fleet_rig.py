@@ -15,6 +15,7 @@ sys.path.insert(0, str(HERE.parent / "scenario"))
 
 from lib import config
 from lib.harness import BUILD, SANITIZERS, Engine, Gateway
+from lib.wait import three_ports
 
 ENGINES = 8
 BLOCK_TOKENS = 512  # the trace's; pages and block keys are as long
@@ -35,9 +36,11 @@ def needed(*programs):
 
 
 def replica(scale, blocks, *more, port=None):
-    """An engine whose steps and cache are the simulator's."""
+    """An engine whose steps and cache are the simulator's; it publishes one port above its own, and again two above."""
+    port = port or three_ports()
+    events = ["--kv-events", f"tcp://127.0.0.1:{port + 1}", "--kv-events-replay", f"tcp://127.0.0.1:{port + 2}"]
     return Engine("--block-size", BLOCK_TOKENS, "--blocks", blocks, "--max-model-len", MODEL_TOKENS, "--no-cache-outputs",
-                  *more, port=port, time_scale=scale)
+                  *events, *more, port=port, time_scale=scale)
 
 
 def milliseconds(seconds):
@@ -48,7 +51,8 @@ def configuration(engines, scale, route, workers=1, **pool):
     """What the simulator's gateway is told in seconds, sluice is told in the fleet's. What it learns of them it learns."""
     told = {"price": {"room": ROOM_S * scale, "pressure": PRESSURE_S * scale},
             "timeouts": {"queue": milliseconds(QUEUE_S * scale)},
-            "metrics": {"interval": milliseconds(max(SCRAPE_S * scale, 0.05))}}
+            "metrics": {"interval": milliseconds(max(SCRAPE_S * scale, 0.05))},
+            "kv_events": "tcp://{host}:{port+1}", "kv_events_replay": "tcp://{host}:{port+2}"}
     return config.gateway(
         config.pool("fleet", [engine.url for engine in engines], route=route, **{**told, **pool}),
         models=[config.model("sim", "fleet")], workers=workers, tokens={"key_block": BLOCK_TOKENS}, access_log="off",

@@ -1,30 +1,15 @@
 """Who holds what: engines publish what their caches do, the gateway follows, and what goes wrong on the way is mended."""
-import contextlib
 import http.client
 import json
 import random
-import socket
 import unittest
 
 from lib import config
 from lib.harness import PYTHON, ROOT, SCENARIO, Engine, Process
 from lib.scenario import Scenario
-from lib.wait import Deadline, free_port, until
+from lib.wait import Deadline, three_ports, until
 
 TOKENIZER = ROOT / "tests" / "engine" / "tokenizer"
-
-
-def three_ports():
-    """A port for requests and the two above it, for events and replays, as engines on one host have them."""
-    while True:
-        first = free_port()
-        with contextlib.ExitStack() as stack:
-            try:
-                for port in (first + 1, first + 2):
-                    stack.enter_context(socket.create_server(("127.0.0.1", port)))
-                return first
-            except OSError:
-                continue
 
 
 class Publishing(Engine):

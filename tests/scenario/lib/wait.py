@@ -1,4 +1,5 @@
 """Waiting: always for something, never longer than a deadline."""
+import contextlib
 import random
 import socket
 import time
@@ -52,6 +53,19 @@ def free_port():
             reservation.setsockopt(socket.SOL_SOCKET, option, 1)
         _reserved.append(reservation)
         return reservation.getsockname()[1]
+
+
+def three_ports():
+    """A port for requests and the two above it, for events and replays, as engines on one host have them."""
+    while True:
+        first = free_port()
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in (first + 1, first + 2):
+                    stack.enter_context(socket.create_server(("127.0.0.1", port)))
+                return first
+            except OSError:
+                continue
 
 
 def can_connect(port):
