@@ -21,7 +21,8 @@ static const struct directive process_rows[] = {
                    "refused with 503. Caches of prompts (`tokens`) are not part of it."),
     DIRECTIVE_NUMBER(
         struct process_conf, prefix_seed, "0", 0, 1.8e19,
-        "Seed of block keys, to be the same on gateways that share an index; 0: random."),
+        "Seed of block keys: the same on gateways before the same engines, which then send "
+        "cold prompts alike; 0: random."),
     { .key = "tenant_header",
       .type = DIRECTIVE_TYPE_TEXT,
       .offset = offsetof(struct process_conf, tenant_header),
