@@ -127,13 +127,16 @@ static double believable(struct pace_fit *fit, double ratio, double before)
     return clamp(ratio, before / most, before * most);
 }
 
-/* `terms` are the seconds that pace_default gives each; `seconds` is what it took. */
+/* `terms` are the seconds that pace_default gives each; `seconds` is what it took. What is no
+ * number would stay in the fit for ever. */
 static void fit_add(struct pace_fit *fit, const double terms[PACE_TERMS], double seconds)
 {
     double sum = terms[0] + terms[1] + terms[2], shares[PACE_TERMS];
     double weight, gain, ratio, before, fade;
     uint32_t count = GET(&fit->count);
 
+    if (!(sum > 0 && isfinite(sum) && seconds > 0 && isfinite(seconds / sum)))
+        return;
     for (int i = 0; i < PACE_TERMS; i++)
         shares[i] = terms[i] / sum;
     before = expected(fit, shares);
@@ -297,6 +300,13 @@ static bool tells_prefill(const struct pace_watch *watch, uint32_t uncached, dou
            (watch->before.prefills == 0 || uncached >= step_tokens / 2);
 }
 
+/* `uncached` is the engine's word and `tokens` what was counted before: a prompt of which more was
+ * computed than it has was longer than was counted. */
+static double prefill_square(uint32_t tokens, double uncached)
+{
+    return uncached * ((tokens > uncached ? tokens : uncached) - uncached / 2);
+}
+
 void pace_watch_ended(struct pace_watch *watch, const struct pace_learners *learners,
                       uint32_t uncached, double step_tokens, uint64_t now_us)
 {
@@ -307,7 +317,7 @@ void pace_watch_ended(struct pace_watch *watch, const struct pace_learners *lear
         terms[0] = (1 + floor(u / step_tokens)) *
                    pace_step_s(&pace_default, before->decodes, before->live_tokens);
         terms[1] = pace_default.token_s * u;
-        terms[2] = pace_default.square_s * u * (watch->tokens - u / 2);
+        terms[2] = pace_default.square_s * prefill_square(watch->tokens, u);
         learn_first(learners->endpoint, terms, watch->first_s, now_us);
         learn_first(learners->pool, terms, watch->first_s, now_us);
     }

@@ -211,6 +211,62 @@ static void short_prefills_behind_others_teach_nothing(void **state)
     }
 }
 
+/* What an engine says it computed of a prompt that was taken for 200 tokens, after a second. */
+static void say(struct rig *rig, uint32_t uncached, double step_tokens)
+{
+    struct pace_learners learners = { &rig->endpoint, &rig->pool };
+    struct load before = { 0 };
+    struct pace_watch watch = { 0 };
+
+    pace_watch_sent(&watch, &before, 200, rig->now_us);
+    pass(rig, 1);
+    pace_watch_first(&watch, &rig->signals, rig->now_us);
+    pace_watch_ended(&watch, &learners, uncached, step_tokens, rig->now_us);
+}
+
+static const struct {
+    const char *why;
+    uint32_t uncached;
+    double step_tokens;
+} disagreements[] = {
+    { "a few more than were counted", 210, STEP_TOKENS },
+    { "twice as many, and one", 401, STEP_TOKENS },
+    { "a film", 60000, STEP_TOKENS },
+    { "a lie", UINT32_MAX, STEP_TOKENS },
+    { "steps of nothing", 200, 0 },
+    { "steps of nearly nothing", UINT32_MAX, 1e-300 },
+};
+
+/* Usage that was not foreseen, whatever it is, is outlived by honest samples. */
+static void what_engines_say_is_outlived(void **state)
+{
+    static const struct truth honest = { 2, 1, 2, 0 };
+    struct pace truth = pace_of(&honest);
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(disagreements); i++) {
+        struct rig rig = { .now_us = 1000000 };
+        struct pace pool, pace;
+
+        for (unsigned k = 0; k < 20; k++)
+            exchange(&rig, &honest, lengths[k % ARRAY_LEN(lengths)], 1);
+        for (unsigned k = 0; k < 5; k++)
+            say(&rig, disagreements[i].uncached, disagreements[i].step_tokens);
+        pace_read_pool(&rig.pool, &pool);
+        assert_between(disagreements[i].why, "a token", pool.token_s / pace_default.token_s, 0.01,
+                       100);
+        for (unsigned k = 0; k < 400; k++)
+            exchange(&rig, &honest, lengths[k % ARRAY_LEN(lengths)], 1);
+        pace_read_pool(&rig.pool, &pool);
+        pace_read(&rig.endpoint, &pool, rig.now_us, &pace);
+        assert_between(disagreements[i].why, "a token, later", pool.token_s / truth.token_s, 0.9,
+                       1.1);
+        assert_between(disagreements[i].why, "a prefill, later",
+                       pace_prefill_s(&pace, 8000, 8000) / pace_prefill_s(&truth, 8000, 8000), 0.9,
+                       1.1);
+    }
+}
+
 static void prefill_has_a_square_part(void **state)
 {
     (void)state;
@@ -228,6 +284,7 @@ int main(void)
         cmocka_unit_test(the_pool_stands_in),
         cmocka_unit_test(disturbed_windows_teach_nothing),
         cmocka_unit_test(short_prefills_behind_others_teach_nothing),
+        cmocka_unit_test(what_engines_say_is_outlived),
         cmocka_unit_test(prefill_has_a_square_part),
     };
 
