@@ -8,6 +8,9 @@
 #define SHARED_GAIN 0.1
 #define SHARED_MIN  0.05
 
+/* No prefill is believed to take longer, a day: sums of them stay numbers, whatever was learned. */
+#define PREFILL_MAX_S 86400.0
+
 #define ADD(field, n) atomic_fetch_add_explicit(field, n, memory_order_relaxed)
 #define SUB(field, n) atomic_fetch_sub_explicit(field, n, memory_order_relaxed)
 #define GET(field)    atomic_load_explicit(field, memory_order_relaxed)
@@ -54,13 +57,20 @@ void signals_cache_unknown(struct signals *s)
     SET(&s->shared, 0);
 }
 
+static int64_t prefill_us(double prefill_s)
+{
+    double s = prefill_s > 0 ? prefill_s : 0; /* not a number is not above 0 */
+
+    return (int64_t)((s < PREFILL_MAX_S ? s : PREFILL_MAX_S) * 1e6);
+}
+
 void signals_sent(struct signals *s, struct share *share, uint32_t tokens, uint32_t uncached,
                   double prefill_s, uint64_t now_us)
 {
     CHECK(share->state == SHARE_NONE);
     *share = (struct share){
         .sent_us = now_us,
-        .prefill_us = (int64_t)(prefill_s * 1e6),
+        .prefill_us = prefill_us(prefill_s),
         .uncached = uncached,
         .tokens = tokens,
         .state = SHARE_PREFILL,

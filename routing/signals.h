@@ -59,7 +59,8 @@ void signals_cache(struct signals *signals, uint64_t capacity, double usage);
 /* They say nothing any more. */
 void signals_cache_unknown(struct signals *signals);
 
-/* An exchange goes there: `tokens` in the prompt, of which `uncached` must be computed. */
+/* An exchange goes there: `tokens` in the prompt, of which `uncached` must be computed. More than a
+ * day of prefill counts as a day, less than none as none. */
 void signals_sent(struct signals *signals, struct share *share, uint32_t tokens, uint32_t uncached,
                   double prefill_s, uint64_t now_us);
 /* Its first token has come; nothing when it had before. */

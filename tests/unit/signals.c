@@ -3,6 +3,7 @@
  */
 #include "routing/signals.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -136,12 +137,38 @@ static void shared_follows_slowly(void **state)
     assert_true(load.used > 499 && load.used < 501);
 }
 
+static const struct {
+    double prefill_s, queued_s;
+} prefill_rows[] = {
+    { 0, 0 },         { 86399, 86399 }, { 86400, 86400 },
+    { 86401, 86400 }, { 1e300, 86400 }, { INFINITY, 86400 },
+    { -1, 0 },        { -INFINITY, 0 }, { NAN, 0 },
+};
+
+static void no_prediction_spoils_the_queue(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(prefill_rows); i++) {
+        struct signals signals = { 0 };
+        struct share share = { 0 };
+        struct load load;
+
+        signals_sent(&signals, &share, 1000, 400, prefill_rows[i].prefill_s, 0);
+        signals_read(&signals, 0, &load);
+        assert_near("sent", "queued_s", load.queued_s, prefill_rows[i].queued_s);
+        signals_ended(&signals, &share, 0);
+        signals_read(&signals, 0, &load);
+        assert_near("ended", "queued_s", load.queued_s, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(histories_are_counted),
         cmocka_unit_test(shared_blocks_are_learned),
         cmocka_unit_test(shared_follows_slowly),
+        cmocka_unit_test(no_prediction_spoils_the_queue),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
