@@ -135,6 +135,8 @@ void price_of(const struct price_conf *conf, const struct price_request *request
     ret_price->total_s += ret_price->terms[SCORER_##id];
 #include "routing/scorers.def"
 #undef SCORER
+    if (ret_price->total_s < 0)
+        ret_price->total_s = 0;
 }
 
 bool price_has_room(const struct price_conf *conf, const struct price_request *request,

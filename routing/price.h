@@ -53,7 +53,7 @@ struct price_candidate {
 struct price {
     double prefill_s; /* of the request there, unweighted */
     double terms[SCORER_COUNT];
-    double total_s;
+    double total_s; /* their sum; not below 0, where the weight of `spread` outdoes the others */
 };
 
 void price_of(const struct price_conf *conf, const struct price_request *request,

@@ -11,21 +11,21 @@
 #define TEXT_OF(number) TEXT(number)
 #define TEXT(number)    #number
 
-#define REAL(key_, field, def, hi, words_)                                                         \
+#define REAL(key_, field, def, lo, hi, words_)                                                     \
     {                                                                                              \
         .key = key_, .type = DIRECTIVE_TYPE_REAL, .offset = offsetof(struct price_conf, field),    \
-        .default_text = def, .min = 0, .max = hi, .help = words_                                   \
+        .default_text = def, .min = lo, .max = hi, .help = words_                                  \
     }
 
 static const struct directive price_rows[] = {
-#define SCORER(id, weight, help) REAL(#id, weights[SCORER_##id], #weight, 1e6, help),
+#define SCORER(id, weight, help) REAL(#id, weights[SCORER_##id], #weight, 0, 1e6, help),
 #include "routing/scorers.def"
 #undef SCORER
-    REAL("step_tokens", step_tokens, TEXT_OF(STEP_TOKENS), 1e9,
+    REAL("step_tokens", step_tokens, TEXT_OF(STEP_TOKENS), 1, 1e9,
          "Tokens of prefill in one step of the engine (--max-num-batched-tokens)."),
-    REAL("room", room_s, TEXT_OF(ROOM_S), 3600,
+    REAL("room", room_s, TEXT_OF(ROOM_S), 0, 3600,
          "An endpoint has room while no more seconds of prefill than this are queued there."),
-    REAL("room_waiting", room_waiting, TEXT_OF(ROOM_WAITING), 1e6,
+    REAL("room_waiting", room_waiting, TEXT_OF(ROOM_WAITING), 0, 1e6,
          "And no more prefills than this, unless all of them fit into a step."),
 };
 

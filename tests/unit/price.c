@@ -3,6 +3,8 @@
  */
 #include "routing/price.h"
 
+#include "conf/directive.h"
+
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -146,6 +148,32 @@ static void what_many_ask_for_may_spread(void **state)
     }
 }
 
+/* It may be as good as free, and not better: what is divided by it would be dearer. */
+static void no_price_is_below_nothing(void **state)
+{
+    struct price_candidate at = { .pace = &pace, .cached = 400 };
+    struct price_conf conf = conf_of(1);
+    struct price_request asked = request;
+    struct price price;
+
+    (void)state;
+    asked.heat = 40;
+    conf.weights[SCORER_spread] = 3;
+    price_of(&conf, &asked, &at, &price);
+    assert_true(price.terms[SCORER_spread] < -1.7);
+    assert_true(price.total_s == 0);
+}
+
+static void steps_are_of_a_token_at_least(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < price_set.count; i++) {
+        const struct directive *row = &price_set.rows[i];
+
+        assert_true(row->min == (strcmp(row->key, "step_tokens") == 0 ? 1 : 0));
+    }
+}
+
 static const struct {
     const char *why;
     double queued_s, prefills, queued_tokens, used, capacity;
@@ -238,6 +266,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(terms_are_seconds),
         cmocka_unit_test(what_many_ask_for_may_spread),
+        cmocka_unit_test(no_price_is_below_nothing),
+        cmocka_unit_test(steps_are_of_a_token_at_least),
         cmocka_unit_test(what_is_not_at_hand_is_loaded),
         cmocka_unit_test(room_is_for_what_begins_at_once),
         cmocka_unit_test(the_cheapest_is_chosen),
