@@ -9,8 +9,8 @@
 /* Longer than any number an engine prints. */
 #define NUMBER_MAX 40
 
-/* More tokens than any cache has: a larger number is a lie. */
-#define CAPACITY_MAX 1e12
+/* More than any engine has, of tokens in its cache as of requests: a larger number is a lie. */
+#define COUNT_MAX 1e12
 
 #define LABELS_MAX 2
 
@@ -78,7 +78,7 @@ bool gauges_number(enum gauge gauge, struct slice text, double *ret_value)
 {
     double value;
 
-    if (!read_number(text, &value) || (gauge == GAUGE_USAGE && value > 1))
+    if (!read_number(text, &value) || value > (gauge == GAUGE_USAGE ? 1 : COUNT_MAX))
         return false;
     *ret_value = value;
     return true;
@@ -204,5 +204,5 @@ uint64_t gauges_capacity(const struct gauges *gauges)
 
     if (!gauges_know(gauges, GAUGE_CAPACITY))
         tokens = gauges->values[GAUGE_BLOCKS] * gauges->values[GAUGE_BLOCK_TOKENS];
-    return tokens <= CAPACITY_MAX ? (uint64_t)tokens : 0;
+    return tokens <= COUNT_MAX ? (uint64_t)tokens : 0;
 }

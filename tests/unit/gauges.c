@@ -75,6 +75,13 @@ static const struct row rows[] = {
     { "rubbish after the value", ENGINE_tgi, "tgi_queue_size 1x\n", NO, NO, NO, 0 },
     { "a value longer than any", ENGINE_tgi,
       "tgi_queue_size 00000000000000000000000000000000000000001\n", NO, NO, NO, 0 },
+    { "as many as can be", ENGINE_tgi, "tgi_queue_size 1e12\n", 1e12, NO, NO, 0 },
+    { "more than can be", ENGINE_tgi, "tgi_queue_size 1.000001e12\ntgi_batch_current_size 1e308\n",
+      NO, NO, NO, 0 },
+    { "ranks of which one lies", ENGINE_vllm,
+      "vllm:num_requests_waiting{engine=\"0\"} 1e308\nvllm:num_requests_waiting{engine=\"1\"} "
+      "1e308\nvllm:num_requests_waiting{engine=\"2\"} 2\n",
+      2, NO, NO, 0 },
     { "a page of HTML", ENGINE_vllm, "<html><body>{\"a\"=\"b\"} 1</body></html>\n", NO, NO, NO, 0 },
     { "a label without a number", ENGINE_vllm,
       "vllm:cache_config_info{block_size=\"auto\",num_gpu_blocks=\"None\"} 1\n", NO, NO, NO, 0 },
