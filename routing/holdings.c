@@ -330,17 +330,22 @@ void holdings_match(struct holdings *holdings, const struct pool *pool,
     }
 }
 
-uint64_t holdings_expect(struct holdings *holdings, const struct endpoint *endpoint,
-                         const struct holdings_prompt *prompt)
+void holdings_expect(struct holdings *holdings, const struct endpoint *endpoint,
+                     const struct holdings_prompt *prompt,
+                     struct holdings_expectation *ret_expectation)
 {
     const struct holding *holding = holding_of(endpoint);
     uint32_t column = column_of(holding, prompt);
     struct prefix_match match;
 
+    *ret_expectation = (struct holdings_expectation){ 0 };
     if (column == PREFIX_COLUMN_NONE || prompt->count == 0)
-        return 0;
+        return;
     prefix_index_match(holdings->index, prompt->keys, prompt->count, &column, 1, &match);
-    return (uint64_t)findable(holding, prompt, match.blocks - match.speculative) * prompt->block;
+    ret_expectation->tokens =
+        (uint64_t)findable(holding, prompt, match.blocks - match.speculative) * prompt->block;
+    /* Which ones are speculative the match does not say. */
+    ret_expectation->known = match.speculative == 0 ? match.blocks : 0;
 }
 
 /* ---- what becomes of prompts ---- */
@@ -359,25 +364,26 @@ static void relieve(struct holding *holding)
 }
 
 void holdings_sent(struct holdings *holdings, const struct endpoint *endpoint,
-                   const struct holdings_prompt *prompt, uint64_t until_us)
+                   const struct holdings_prompt *prompt, size_t known, uint64_t until_us)
 {
     struct holding *holding = holding_of(endpoint);
+    bool heard = holding && listens(holding, prompt);
     struct prefix_guess guess = {
         .until_us = until_us,
         .payer = payer_of(holdings, prompt->tenant),
-        .keys = prompt->keys,
-        .count = prompt->count,
+        .keys = prompt->keys + known,
+        .count = prompt->count - known,
     };
 
-    if (!holding || prompt->count == 0)
+    if (heard)
+        relieve(holding);
+    if (!holding || guess.count == 0)
         return;
     guess.column = kv_feed_column(holding->feed);
-    if (listens(holding, prompt)) {
-        relieve(holding);
+    if (heard)
         (void)kv_events_speculate(holdings->events, &guess);
-    } else {
+    else
         kv_model_expect(holding->model, &guess);
-    }
 }
 
 void holdings_computed(struct holdings *holdings, const struct endpoint *endpoint,

@@ -59,15 +59,21 @@ struct holdings_prompt {
 void holdings_match(struct holdings *holdings, const struct pool *pool,
                     const struct holdings_prompt *prompt, struct prefix_match *ret_matches);
 
-/* How many of the prompt's tokens the endpoint's engine should find in its cache, not counting
- * those that are sure to be there only when what was just sent is computed. Unscaled: what
- * holdings_learn compares with. Any thread. */
-uint64_t holdings_expect(struct holdings *holdings, const struct endpoint *endpoint,
-                         const struct holdings_prompt *prompt);
+struct holdings_expectation {
+    uint64_t tokens; /* that the endpoint's engine should find in its cache; without those that are
+                        there only when what was just sent is computed. Unscaled. */
+    size_t known;    /* so many of the first blocks are there by more than speculation */
+};
 
-/* It is sent to the endpoint: speculation, until `until_us` at the longest. Any thread. */
+/* Any thread. */
+void holdings_expect(struct holdings *holdings, const struct endpoint *endpoint,
+                     const struct holdings_prompt *prompt,
+                     struct holdings_expectation *ret_expectation);
+
+/* It is sent to the endpoint: speculation about the blocks behind the `known` ones (what most
+ * prompts begin with was there before), until `until_us` at the longest. Any thread. */
 void holdings_sent(struct holdings *holdings, const struct endpoint *endpoint,
-                   const struct holdings_prompt *prompt, uint64_t until_us);
+                   const struct holdings_prompt *prompt, size_t known, uint64_t until_us);
 /* Its first token has come: the prompt is computed. Any thread. */
 void holdings_computed(struct holdings *holdings, const struct endpoint *endpoint,
                        const struct holdings_prompt *prompt);

@@ -148,7 +148,8 @@ struct holdings_prompt prediction_prompt(const struct exchange *x)
     const struct prediction *prediction = &x->prediction;
     uint32_t block = prediction->keys.block ? prediction->keys.block : 1;
 
-    if (!prediction->made)
+    /* Where nothing is priced nobody asks who holds what. */
+    if (!prediction->made || x->version->pool->conf->route != PICK_price)
         return (struct holdings_prompt){ .block = 1 };
     return (struct holdings_prompt){
         .keys = prediction->keys.at,
@@ -173,13 +174,15 @@ static uint64_t speculate_until_us(const struct exchange *x)
 void prediction_sent(struct exchange *x)
 {
     struct holdings_prompt prompt = prediction_prompt(x);
-    uint64_t cached;
+    struct holdings_expectation expectation;
+    uint64_t *cached = &x->prediction.cached;
 
     if (prompt.count == 0)
         return;
-    cached = holdings_expect(x->worker->holdings, x->endpoint, &prompt);
-    x->prediction.cached = cached < x->prediction.tokens ? cached : x->prediction.tokens;
-    holdings_sent(x->worker->holdings, x->endpoint, &prompt, speculate_until_us(x));
+    holdings_expect(x->worker->holdings, x->endpoint, &prompt, &expectation);
+    *cached = expectation.tokens < x->prediction.tokens ? expectation.tokens : x->prediction.tokens;
+    holdings_sent(x->worker->holdings, x->endpoint, &prompt, expectation.known,
+                  speculate_until_us(x));
 }
 
 void prediction_computed(const struct exchange *x)

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Measures sluice beside other proxies with the proxy bench, a folder of its own ($PROXY_BENCH, default: ../shared/bench
-# beside the checkout). Two sluices stand in the same rounds, one worker each, the access line into a file, four
-# endpoints: `sluice` passes bodies unread (inspect: off), `inspected` reads model, stream and usage of each. At the end
-# ratios.py prints what each needs in parts of the best peer's.
+# beside the checkout). Three sluices stand in the same rounds, one worker each, the access line into a file, four
+# endpoints: `sluice` passes bodies unread (inspect: off), `inspected` reads model, stream and usage of each, `priced` also
+# knows what each endpoint has of each prompt (route: price, the default). At the end ratios.py prints what each needs in
+# parts of the best peer's.
 #
 #   tests/bench/proxies.sh                                         everything, about an hour
 #   tests/bench/proxies.sh --peers haproxy --tests h1,tls --rounds 3
@@ -21,7 +22,7 @@ trap 'rm -rf "$scratch"' EXIT
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30 -subj /CN=localhost \
 	-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$scratch/tls.key" -out "$scratch/tls.crt" 2>/dev/null
 
-# configuration NAME FIRST-PORT INSPECT: cleartext on the port, TLS on the next one.
+# configuration NAME FIRST-PORT INSPECT ROUTE: cleartext on the port, TLS on the next one.
 configuration() {
 	cat >"$scratch/$1.yaml" <<-YAML
 		workers: 1
@@ -34,13 +35,15 @@ configuration() {
 		pools:
 		  - name: engines
 		    engine: vllm
+		    route: $4
 		    health: { active: off }
 		    endpoints: [ "http://127.0.0.1:9001", "http://127.0.0.1:9002", "http://127.0.0.1:9003", "http://127.0.0.1:9004" ]
 	YAML
 	"$binary" check "$scratch/$1.yaml"
 }
-configuration sluice 8300 off
-configuration inspected 8310 on
+configuration sluice 8300 off least_requests
+configuration inspected 8310 on least_requests
+configuration priced 8320 on price
 
 # The results' folder: --out's, where it is given.
 results=
@@ -60,5 +63,6 @@ fi
 "$bench/run.sh" \
 	--add sluice --cmd "$binary run -c $scratch/sluice.yaml" --h1 8300 --h2c 8300 --tls 8301 \
 	--add inspected --cmd "$binary run -c $scratch/inspected.yaml" --h1 8310 --h2c 8310 --tls 8311 \
+	--add priced --cmd "$binary run -c $scratch/priced.yaml" --h1 8320 --h2c 8320 --tls 8321 \
 	"$@"
 python3 "$here/ratios.py" "$results"

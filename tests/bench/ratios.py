@@ -9,7 +9,7 @@ import pathlib
 import statistics
 import sys
 
-OURS = ("sluice", "inspected")
+OURS = ("sluice", "inspected", "priced")
 FLOORS = ("direct", "relay")
 # Beginning of a test's name, and the figures that are compared: all of them are better when smaller.
 FIGURES = [
@@ -57,7 +57,7 @@ def row(test, words, of):
 
 def main(folder):
     runs = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
-    rows = [["test", "figure", "best peer", "sluice", "ratio", "inspected", "ratio"]]
+    rows = [["test", "figure", "best peer"] + [cell for name in OURS for cell in (name, "ratio")]]
     tests = list(dict.fromkeys(run["test"] for run in runs))
     rows += [row(test, words, of) for (test, words), of in sorted(medians(runs).items(), key=lambda item: tests.index(item[0][0]))
              if set(of) & set(OURS)]

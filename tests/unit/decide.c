@@ -33,6 +33,7 @@ static const struct row rows[] = {
     { "the sick one is passed over", "round_robin", ".x.", 30, 0, "", -1, "0202", false },
     { "the least busy one", "least_requests", "312", 30, 0, "", -1, "111", false },
     { "equals take turns", "least_requests", "...", 30, 0, "", -1, "012", false },
+    { "an unknown prompt has no price", "price", "312", 30, 0, "", -1, "111", false },
     { "what was tried is left out", "round_robin", "..", 30, 0, "0", -1, "1", false },
     { "unless nothing else is there", "round_robin", ".", 30, 0, "0", -1, "0", false },
     { "another try takes nobody's turn", "round_robin", "...", 30, 0, "0", -1, "222", false },

@@ -122,6 +122,33 @@ static const char two[] =
     "pools: [ { name: p, kv_cache_tokens: 256,\n"
     "           endpoints: [ \"http://127.0.0.1:1\", \"http://127.0.0.1:2\" ] } ]\n";
 
+static void expect(const struct rig *rig, size_t endpoint, uint64_t tokens, size_t known)
+{
+    struct holdings_expectation expectation;
+
+    holdings_expect(rig->holdings, endpoint_at(rig, endpoint), &rig->prompt, &expectation);
+    assert_int_equal(expectation.tokens, tokens);
+    assert_int_equal(expectation.known, known);
+}
+
+/* A second time only what is behind the known blocks is guessed. */
+static void what_is_known_is_not_guessed_again(void **state)
+{
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, two);
+    rig.prompt.count = BLOCKS / 2;
+    holdings_computed(rig.holdings, endpoint_at(&rig, 1), &rig.prompt);
+    wait_match(&rig, 1, BLOCKS / 2, 0);
+    rig.prompt.count = BLOCKS;
+    expect(&rig, 1, BLOCKS / 2 * BLOCK, BLOCKS / 2);
+    holdings_sent(rig.holdings, endpoint_at(&rig, 1), &rig.prompt, BLOCKS / 2,
+                  clock_now_us() + WAIT_US);
+    wait_match(&rig, 1, BLOCKS, BLOCKS - BLOCKS / 2);
+    rig_release(&rig);
+}
+
 static void what_was_sent_is_expected_and_then_held_by_that_endpoint(void **state)
 {
     struct rig rig;
@@ -129,17 +156,15 @@ static void what_was_sent_is_expected_and_then_held_by_that_endpoint(void **stat
     (void)state;
     rig_init(&rig, two);
     assert_int_equal(match_of(&rig, 0).blocks, 0);
-    holdings_sent(rig.holdings, endpoint_at(&rig, 1), &rig.prompt, clock_now_us() + WAIT_US);
+    holdings_sent(rig.holdings, endpoint_at(&rig, 1), &rig.prompt, 0, clock_now_us() + WAIT_US);
     wait_match(&rig, 1, BLOCKS, BLOCKS);
     assert_int_equal(match_of(&rig, 0).blocks, 0);
-    assert_int_equal(holdings_expect(rig.holdings, endpoint_at(&rig, 1), &rig.prompt), 0);
+    expect(&rig, 1, 0, 0);
     holdings_computed(rig.holdings, endpoint_at(&rig, 1), &rig.prompt);
     wait_match(&rig, 1, BLOCKS, 0);
-    assert_int_equal(holdings_expect(rig.holdings, endpoint_at(&rig, 1), &rig.prompt),
-                     BLOCKS * BLOCK);
+    expect(&rig, 1, BLOCKS * BLOCK, BLOCKS);
     rig.prompt.tokens = BLOCKS * BLOCK; /* the last token is always computed */
-    assert_int_equal(holdings_expect(rig.holdings, endpoint_at(&rig, 1), &rig.prompt),
-                     (BLOCKS - 1) * BLOCK);
+    expect(&rig, 1, (BLOCKS - 1) * BLOCK, BLOCKS);
     assert_int_equal(match_of(&rig, 1).blocks, BLOCKS - 1);
     holdings_lost(rig.holdings, endpoint_at(&rig, 1));
     wait_match(&rig, 1, 0, 0);
@@ -318,7 +343,7 @@ static void what_is_sent_is_speculation_until_events_confirm_it(void **state)
     events_pool(&publisher, "\"http://127.0.0.1:1\"", text, sizeof(text));
     rig_init(&rig, text);
     wait_heard(&rig, 0, &publisher);
-    holdings_sent(rig.holdings, endpoint_at(&rig, 0), &rig.prompt, clock_now_us() + WAIT_US);
+    holdings_sent(rig.holdings, endpoint_at(&rig, 0), &rig.prompt, 0, clock_now_us() + WAIT_US);
     wait_match(&rig, 0, BLOCKS, BLOCKS);
     store_prompt(&publisher, &rig);
     wait_match(&rig, 0, BLOCKS, 0);
@@ -330,6 +355,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_sent_is_expected_and_then_held_by_that_endpoint),
+        cmocka_unit_test(what_is_known_is_not_guessed_again),
         cmocka_unit_test(a_cache_has_the_room_that_is_said),
         cmocka_unit_test(usage_teaches_what_a_match_is_worth),
         cmocka_unit_test(events_are_believed_over_reloads_until_the_endpoint_leaves),
