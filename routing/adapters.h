@@ -1,6 +1,6 @@
 /*
- * LoRA adapters of an endpoint: those it serves (its list of models) and those that its metrics
- * name as running or waiting, which lie in its memory or are about to.
+ * Models of an endpoint, LoRA adapters among them: those it serves (its list of models) and the
+ * adapters that its metrics name as running or waiting, which lie in its memory or are about to.
  *
  * Part of an endpoint's state. Control writes, any thread reads; names stand as hashes with the
  * process's key, in relaxed atomics. Who reads while a set changes may miss a name for that moment:

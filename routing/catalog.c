@@ -245,11 +245,10 @@ static void on_merge_due(struct timer *timer)
 static void note_served(struct endpoint_state *state, const struct cards *cards)
 {
     uint64_t keys[ADAPTERS_MAX + 1]; /* one more says that there are too many */
-    const struct card *card;
-    size_t count = 0, at = 0;
+    size_t count = 0;
 
-    while (count < ARRAY_LEN(keys) && (card = next_adapter(cards, &at)))
-        keys[count++] = adapter_key(slice_str(card->id));
+    for (; cards && count < cards->count && count < ARRAY_LEN(keys); count++)
+        keys[count] = adapter_key(slice_str(cards->at[count].id));
     if (cards && cards->tells_adapters)
         adapters_set_served(&state->adapters, keys, count);
     else

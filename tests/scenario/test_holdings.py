@@ -34,7 +34,7 @@ class Holdings(Scenario):
 
     def start(self, *engines, replays=True, pool=None, model=None, **top):
         """One pool; its listener trusts its clients, who say where a request goes."""
-        more = {"kv_events": "tcp://{host}:{port+1}", "kv_events_topic": "kv@", "route": "round_robin", **(pool or {})}
+        more = {"kv_events": "tcp://{host}:{port+1}", "kv_events_topic": "kv@", "route": "price", **(pool or {})}
         if replays:
             more["kv_events_replay"] = "tcp://{host}:{port+2}"
         models = [config.model("sim", "main", tokenizer=str(TOKENIZER), **(model or {}))]
@@ -66,10 +66,10 @@ class Holdings(Scenario):
     def wait_expected(self, gateway, engine, text, **more):
         """Asks until the engine finds what was expected of it, and something: the index is told a little later."""
         def same():
-            before = self.total(gateway, "expected_cached_tokens_total")
+            before = self.total(gateway, "cache_expected_tokens_total")
             found = self.ask(gateway, engine, text, **more)
             gateway.wait_settled()
-            return found > 0 and self.total(gateway, "expected_cached_tokens_total") == before + found
+            return found > 0 and self.total(gateway, "cache_expected_tokens_total") == before + found
         until("what is expected is found", same, self.slower(5))
 
     def cache(self, gateway, engine):
@@ -113,9 +113,9 @@ class Following(Holdings):
         found = self.ask(gateway, engines[0], self.text(1))
         self.assertEqual(self.ask(gateway, engines[1], self.text(1)), 0)
         self.assertGreater(found, 300)
-        self.wait_total(gateway, "expected_cached_tokens_total", found, engines[0])
-        self.wait_total(gateway, "found_cached_tokens_total", found, engines[0])
-        self.wait_total(gateway, "expected_cached_tokens_total", 0, engines[1])
+        self.wait_total(gateway, "cache_expected_tokens_total", found, engines[0])
+        self.wait_total(gateway, "cache_found_tokens_total", found, engines[0])
+        self.wait_total(gateway, "cache_expected_tokens_total", 0, engines[1])
         cache = self.cache(gateway, engines[0])
         self.assertEqual((cache["source"], cache["connected"], cache["page_tokens"], cache["trust"]), ("events", True, 16, 1))
 
@@ -141,7 +141,7 @@ class Following(Holdings):
                 self.wait_count(gateway, "stored", engine.holds())
                 found = self.ask(gateway, engine, self.text(2))
                 self.assertGreater(found, 300)
-                self.wait_total(gateway, "expected_cached_tokens_total", found // 16 * 16)
+                self.wait_total(gateway, "cache_expected_tokens_total", found // 16 * 16)
                 self.assertEqual(self.count(gateway, "malformed"), 0)
 
     def test_adapters_and_salts_are_keyed_as_the_engine_keys_them(self):
@@ -153,10 +153,10 @@ class Following(Holdings):
         for more in asked:
             self.assertEqual(self.ask(gateway, engine, self.text(3), **more), 0)
         self.wait_equal(gateway, engine)
-        self.wait_total(gateway, "expected_cached_tokens_total", 0)
+        self.wait_total(gateway, "cache_expected_tokens_total", 0)
         found = [self.ask(gateway, engine, self.text(3), **more) for more in asked]
         self.assertGreater(min(found), 300)
-        self.wait_total(gateway, "expected_cached_tokens_total", sum(found))
+        self.wait_total(gateway, "cache_expected_tokens_total", sum(found))
 
     def test_without_events_a_model_of_the_cache_stands_in(self):
         engine = self.publishing()
@@ -170,10 +170,10 @@ class Following(Holdings):
         self.wait_heard(gateway, engine)
         gateway.wait_line("share_prefixes off the KV events of pool main cannot match")
         self.wait_expected(gateway, engine, self.text(5), headers={"x-tenant": "a"})
-        before = self.total(gateway, "expected_cached_tokens_total")
+        before = self.total(gateway, "cache_expected_tokens_total")
         self.assertGreater(self.ask(gateway, engine, self.text(5), headers={"x-tenant": "b"}), 0)
         gateway.wait_settled()
-        self.assertEqual(self.total(gateway, "expected_cached_tokens_total"), before)
+        self.assertEqual(self.total(gateway, "cache_expected_tokens_total"), before)
 
     def test_a_reload_keeps_what_was_heard_and_forgets_who_left(self):
         engines = [self.publishing() for _ in range(2)]
@@ -189,7 +189,7 @@ class Following(Holdings):
         self.wait_equal(gateway, engines[0])
         self.assertEqual(self.count(gateway, "connects", engines[0]), 1)
         self.ask(gateway, engines[0], self.text(6))
-        until("blocks are expected there", lambda: self.total(gateway, "expected_cached_tokens_total", engines[0]) > 300,
+        until("blocks are expected there", lambda: self.total(gateway, "cache_expected_tokens_total", engines[0]) > 300,
               self.slower(3))
 
 
@@ -213,9 +213,9 @@ class Mending(Holdings):
         self.wait_equal(gateway, engine)
         self.assertEqual(self.count(gateway, "holes"), 0)
         gateway.wait_line("batches of KV events were lost on the way")
-        before = self.total(gateway, "expected_cached_tokens_total")
+        before = self.total(gateway, "cache_expected_tokens_total")
         found = [self.ask(gateway, engine, self.text(seed)) for seed in range(4)]  # speculation is not expected
-        self.wait_total(gateway, "expected_cached_tokens_total", before + sum(found))
+        self.wait_total(gateway, "cache_expected_tokens_total", before + sum(found))
 
     def test_what_is_repeated_overtaken_and_mixed_counts_once(self):
         engine, gateway = self.follow()
@@ -256,10 +256,10 @@ class Mending(Holdings):
         self.ask(gateway, engine, self.text(2))
         self.wait_count(gateway, "holes", 1)
         gateway.wait_settled()
-        before = self.total(gateway, "expected_cached_tokens_total")
+        before = self.total(gateway, "cache_expected_tokens_total")
         self.assertGreater(self.ask(gateway, engine, self.text(0)), 300)
         gateway.wait_settled()
-        self.assertEqual(self.total(gateway, "expected_cached_tokens_total"), before)
+        self.assertEqual(self.total(gateway, "cache_expected_tokens_total"), before)
         engine.call("POST", "/reset_prefix_cache")
         self.ask(gateway, engine, self.text(0))
         self.wait_equal(gateway, engine)

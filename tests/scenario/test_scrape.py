@@ -179,7 +179,7 @@ class Adapters(Scenario):
         cards = {card["id"]: card["parent"] for card in client.read_answer().json()["data"]}
         self.assertEqual(cards, {"sim": None, "sql": "sim"})
         until("it is seen loaded", lambda: self.fleet(gateway)["pools"][0]["endpoints"][0]["adapters"]
-              == {"known": True, "served": 1, "loaded": 1})
+              == {"known": True, "served": 2, "loaded": 1})
 
     def test_each_replica_is_known_by_its_own_adapters(self):
         engines = [self.engine(), self.engine()]
@@ -188,7 +188,19 @@ class Adapters(Scenario):
         until("it is there", lambda: self.fleet(gateway)["adapters"])
         for _ in range(6):  # whoever lacks it would say 404
             self.assertEqual(self.status(gateway, "sql"), 200)
-        self.assertEqual([e["adapters"]["served"] for e in self.fleet(gateway)["pools"][0]["endpoints"]], [0, 1])
+        self.assertEqual([e["adapters"]["served"] for e in self.fleet(gateway)["pools"][0]["endpoints"]], [1, 2])
+
+    def test_who_tells_its_list_is_not_passed_over_for_who_does_not(self):
+        """The model itself is on the list, too."""
+        def silent(connection):
+            while request := connection.read_request():
+                connection.send(answer(status=b"500 Oops") if request.target == "/v1/models" else answer())
+        telling, mute = self.engine(), self.recorder(silent)
+        gateway = self.in_front(telling, mute)
+        until("its list is known", lambda: self.fleet(gateway)["pools"][0]["endpoints"][0]["adapters"]["known"])
+        for _ in range(6):
+            self.status(gateway, "sim")
+        self.assertGreater(min(e["served"] for e in self.fleet(gateway)["pools"][0]["endpoints"]), 0)
 
     def test_an_adapter_does_not_take_a_configured_name(self):
         """Lists are the engine's to write: a name that is another model's stays with it."""
