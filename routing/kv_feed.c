@@ -427,15 +427,19 @@ void kv_feeds_turn(struct kv_events *events)
         feed_turn(CONTAINER_OF(turn.next, struct kv_feed, ready_link));
 }
 
+/* Each has a name that none had before: libzmq gives a name back some time after its close. */
 static void open_monitor(struct kv_feed *feed)
 {
     char monitor[64];
 
-    snprintf(monitor, sizeof(monitor), "inproc://feed-%p", (void *)feed);
-    zmq_socket_monitor(feed->sub, monitor, ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED);
+    snprintf(monitor, sizeof(monitor), "inproc://feed-%llu",
+             (unsigned long long)feed->events->monitors++);
     feed->monitor = socket_new(feed, ZMQ_PAIR);
-    if (feed->monitor)
-        zmq_connect(feed->monitor, monitor);
+    if (!feed->monitor ||
+        zmq_socket_monitor(feed->sub, monitor,
+                           ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) != 0 ||
+        zmq_connect(feed->monitor, monitor) != 0)
+        log_error(&feed->subject, "monitor: %s, its events are not believed", zmq_strerror(errno));
 }
 
 static void open_sockets(struct kv_feed *feed)

@@ -17,7 +17,8 @@
 struct kv_events {
     struct prefix_index *index;
     struct mailbox *mailbox;
-    void *zmq; /* kv_feed.c's context */
+    void *zmq;         /* kv_feed.c's context */
+    uint64_t monitors; /* of sockets, so far: their names */
     int epoll;
     pthread_t thread;
     bool over;

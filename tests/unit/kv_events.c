@@ -432,6 +432,28 @@ static void a_feed_may_listen_elsewhere_and_fall_silent(void **state)
     rig_release(&rig);
 }
 
+/* Reloads, one after the other: each time it knows of its new connection. */
+static void a_feed_that_changes_knows_its_connection(void **state)
+{
+    struct kv_feed_conf conf = { .name = "e1", .block = PAGE, .cache = scope.model };
+    uint64_t until_us = clock_now_us() + WAIT_US;
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig);
+    conf.events = rig.publisher.url;
+    rig.feed = kv_feed_open(rig.events, NULL);
+    for (uint64_t changes = 1; changes <= 20; changes++) {
+        kv_feed_change(rig.feed, &conf);
+        while (kv_feed_count(rig.feed, KV_FEED_CONNECTS) < changes) {
+            if (clock_now_us() > until_us)
+                fail_msg("no word of a connection after change %llu", (unsigned long long)changes);
+            poll(NULL, 0, 1);
+        }
+    }
+    rig_release(&rig);
+}
+
 /* Nothing opens letters while the thread is gone from its loop: what is too much is shed. */
 static void what_is_told_beyond_the_limit_is_shed(void **state)
 {
@@ -582,6 +604,7 @@ int main(void)
         cmocka_unit_test(workers_speculation_reaches_the_index),
         cmocka_unit_test(feeds_may_be_closed_at_any_time),
         cmocka_unit_test(a_feed_may_listen_elsewhere_and_fall_silent),
+        cmocka_unit_test(a_feed_that_changes_knows_its_connection),
         cmocka_unit_test(what_is_told_beyond_the_limit_is_shed),
         cmocka_unit_test(a_silent_engine_has_a_model),
         cmocka_unit_test(foreign_publishers_are_understood),
