@@ -13,8 +13,8 @@
 #define VISITS_A_BATCH 4096
 #define VISITS_A_PAGE  64
 #define PAGES_AHEAD    8 /* whose places in memory are asked for early */
-/* So few are taken out one by one rather than with their column, which takes a sweep to come back.
- */
+/* So few keys are taken out one by one rather than with their column, which takes a sweep to come
+ * back. */
 #define CLEAR_SINGLY 4096
 
 /* Where a sequence stands after a page. */
@@ -174,7 +174,7 @@ static void unlink_part(struct kv_mirror *mirror, const struct kv_part *part)
         part_at(mirror, part->parent)->child = part->next;
 }
 
-static void make_part(struct kv_mirror *mirror, struct kv_page *page, const struct tail *tail,
+static bool make_part(struct kv_mirror *mirror, struct kv_page *page, const struct tail *tail,
                       const uint32_t *tokens, uint32_t page_tokens)
 {
     uint32_t total = tail->tokens + page_tokens;
@@ -183,6 +183,8 @@ static void make_part(struct kv_mirror *mirror, struct kv_page *page, const stru
     uint32_t kept = keys ? end : page_tokens; /* of its tokens: those of an unfinished block */
     struct kv_part *part = kv_page_make_part(&mirror->pages, page, keys, kept);
 
+    if (!part)
+        return false;
     part->begin = (uint16_t)tail->tokens;
     part->end = (uint16_t)end;
     part->parent = tail->page;
@@ -195,17 +197,23 @@ static void make_part(struct kv_mirror *mirror, struct kv_page *page, const stru
     }
     if (part->parent)
         link_part(mirror, page);
+    return true;
 }
 
-static void make_keys(struct kv_mirror *mirror, struct kv_page *page, const uint64_t *keys,
+static bool make_keys(struct kv_mirror *mirror, struct kv_page *page, const uint64_t *keys,
                       uint32_t count)
 {
+    uint64_t *room;
+
     if (count > 1) {
-        memcpy(kv_page_make_keys(&mirror->pages, page, count), keys, count * sizeof(*keys));
-        return;
+        room = kv_page_make_keys(&mirror->pages, page, count);
+        if (room)
+            memcpy(room, keys, count * sizeof(*keys));
+        return room != NULL;
     }
     page->kind = KV_PAGE_KEY;
     page->key = *keys;
+    return true;
 }
 
 static uint64_t claim_name(uint64_t key, unsigned tier)
@@ -342,17 +350,16 @@ static void each_own_key(struct kv_mirror *mirror, const struct kv_page *page, u
         fn(mirror, keys[i], tier);
 }
 
-/* Gives a page its keys, or what others need to get theirs. */
-static void key_page(struct kv_mirror *mirror, struct kv_page *page, const struct stored *stored)
+/* Gives a page its keys, or what others need to get theirs. False: there is no room for that. */
+static bool key_page(struct kv_mirror *mirror, struct kv_page *page, const struct stored *stored)
 {
     const struct kv_event *event = stored->event;
     const uint32_t *tokens = event->tokens + stored->at * event->page_tokens;
     uint32_t count = event->page_tokens / mirror->block;
 
     if (stored->keys)
-        make_keys(mirror, page, stored->keys + stored->at * count, count);
-    else
-        make_part(mirror, page, &stored->tail, tokens, event->page_tokens);
+        return make_keys(mirror, page, stored->keys + stored->at * count, count);
+    return make_part(mirror, page, &stored->tail, tokens, event->page_tokens);
 }
 
 /* Keys for all of the event's pages in one go, if they are whole blocks. */
@@ -431,8 +438,8 @@ static void store_page(struct kv_mirror *mirror, struct stored *stored)
     } else if (!stored->tail.known) {
         mirror->stats.orphans++;
     } else if (page->kind == KV_PAGE_FOREIGN) {
-        key_page(mirror, page, stored);
-        fresh = true;
+        fresh = key_page(mirror, page, stored);
+        mirror->stats.refused += !fresh;
     }
     add_copy(mirror, page, event->tier, fresh);
     stored->tail = tail_of(mirror, page);
@@ -569,10 +576,11 @@ static void hide_all(struct kv_mirror *mirror)
 
 void kv_mirror_clear(struct kv_mirror *mirror)
 {
+    size_t keys = mirror->pages.count + mirror->pages.more_bytes / sizeof(uint64_t);
     uint32_t fresh = PREFIX_COLUMN_NONE;
 
     mirror->stats.clears++;
-    if (mirror->pages.count > CLEAR_SINGLY || mirror->column == PREFIX_COLUMN_NONE)
+    if (keys > CLEAR_SINGLY || mirror->column == PREFIX_COLUMN_NONE)
         fresh = prefix_index_column_new(mirror->index);
     if (fresh == PREFIX_COLUMN_NONE) {
         hide_all(mirror);

@@ -31,7 +31,7 @@ struct kv_mirror_stats {
     uint64_t stored, removed; /* pages, copies counted */
     uint64_t orphans;         /* stored without a known parent */
     uint64_t foreign;         /* stored with more in them than tokens */
-    uint64_t refused;         /* no room: too many pages, or ranks */
+    uint64_t refused;         /* no room: too many pages, keys or ranks */
     uint64_t clears;          /* all was forgotten, whatever the reason */
 };
 

@@ -261,25 +261,39 @@ void kv_page_drop_keys(struct kv_pages *pages, struct kv_page *page)
     page->key_count = 0;
 }
 
-uint64_t *kv_page_make_keys(struct kv_pages *pages, struct kv_page *page, uint32_t count)
+/* What a page has instead of its keys. NULL: there is no room for it. */
+static void *more_new(struct kv_pages *pages, struct kv_page *page, size_t bytes)
 {
     kv_page_drop_keys(pages, page);
+    if (bytes > KV_PAGES_MORE_BYTES - pages->more_bytes)
+        return NULL;
+    pages->more_bytes += bytes;
+    return xmalloc(bytes);
+}
+
+uint64_t *kv_page_make_keys(struct kv_pages *pages, struct kv_page *page, uint32_t count)
+{
+    uint64_t *keys = more_new(pages, page, count * sizeof(*keys));
+
+    if (!keys)
+        return NULL;
     page->kind = KV_PAGE_KEYS;
     page->key_count = count;
-    page->keys = xmalloc(count * sizeof(*page->keys));
-    pages->more_bytes += count * sizeof(*page->keys);
-    return page->keys;
+    page->keys = keys;
+    return keys;
 }
 
 struct kv_part *kv_page_make_part(struct kv_pages *pages, struct kv_page *page, uint32_t keys,
                                   uint32_t tokens)
 {
-    kv_page_drop_keys(pages, page);
+    struct kv_part *part = more_new(pages, page, part_bytes(keys, tokens));
+
+    if (!part)
+        return NULL;
+    *part = (struct kv_part){ .key_count = keys };
     page->kind = KV_PAGE_PART;
-    page->part = xmalloc(part_bytes(keys, tokens));
-    *page->part = (struct kv_part){ .key_count = keys };
-    pages->more_bytes += part_bytes(keys, tokens);
-    return page->part;
+    page->part = part;
+    return part;
 }
 
 uint32_t *kv_part_tokens(struct kv_part *part)

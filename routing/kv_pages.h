@@ -15,6 +15,8 @@
 #include "routing/prefix_index.h"
 
 #define KV_PAGES_MAX (1u << 22) /* of one engine; 24 bits are there */
+/* Of one engine's keys and parts, beside its pages: what as many pages of one token each need. */
+#define KV_PAGES_MORE_BYTES ((size_t)64 * KV_PAGES_MAX)
 
 /* What a page's tokens are to our blocks. */
 enum kv_page_kind {
@@ -74,7 +76,8 @@ struct kv_page *kv_pages_find(struct kv_pages *pages, uint64_t hash);
 struct kv_page *kv_pages_add(struct kv_pages *pages, uint64_t hash);
 void kv_pages_remove(struct kv_pages *pages, struct kv_page *page);
 
-/* Room for what a page of KEYS or PART has; belongs to the page. */
+/* Room for what a page of KEYS or PART has; belongs to the page. NULL: all have too much together,
+ * it is FOREIGN. */
 uint64_t *kv_page_make_keys(struct kv_pages *pages, struct kv_page *page, uint32_t count);
 struct kv_part *kv_page_make_part(struct kv_pages *pages, struct kv_page *page, uint32_t keys,
                                   uint32_t tokens);

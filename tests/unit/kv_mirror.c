@@ -276,6 +276,26 @@ static void a_page_without_a_known_parent_has_no_key_until_it_is_stored_again(vo
     engine_free(engine);
 }
 
+/* Beyond what an engine's keys may take a page is counted only, until there is room again. */
+static void a_page_for_whose_keys_there_is_no_room_is_refused(void **state)
+{
+    uint64_t seed = 4;
+
+    (void)state;
+    for (uint32_t page_tokens = 15; page_tokens <= 32; page_tokens += 17) { /* a part, two keys */
+        struct engine *engine = engine_new(page_tokens, &seed);
+
+        engine->mirror.pages.more_bytes = KV_PAGES_MORE_BYTES;
+        store(engine, 0, 0, 2, PREFIX_TIER_GPU);
+        assert_int_equal(engine->mirror.stats.refused, 1);
+        assert_int_equal(engine->mirror.stats.orphans, 1);
+        engine->mirror.pages.more_bytes = 0;
+        store(engine, 0, 0, 2, PREFIX_TIER_GPU);
+        assert_equal_to_model(engine);
+        engine_free(engine);
+    }
+}
+
 static void what_is_more_than_tokens_has_no_key_and_ends_the_chain(void **state)
 {
     uint64_t seed = 5;
@@ -433,6 +453,7 @@ int main(void)
         cmocka_unit_test(blocks_are_held_as_the_engine_holds_its_pages),
         cmocka_unit_test(a_cleared_cache_is_empty_and_fills_again),
         cmocka_unit_test(a_page_without_a_known_parent_has_no_key_until_it_is_stored_again),
+        cmocka_unit_test(a_page_for_whose_keys_there_is_no_room_is_refused),
         cmocka_unit_test(what_is_more_than_tokens_has_no_key_and_ends_the_chain),
         cmocka_unit_test(adapters_and_salts_have_keys_of_their_own),
         cmocka_unit_test(ranks_count_apart_and_hold_together),

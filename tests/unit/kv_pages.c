@@ -94,6 +94,28 @@ static void more_pages_than_there_may_be_are_refused(void **state)
     kv_pages_release(&pages);
 }
 
+/* Pages of ever so many keys have no more of them together than there may be. */
+static void keys_and_parts_are_bounded(void **state)
+{
+    struct kv_pages pages;
+    struct kv_page *page;
+    uint64_t n = 1;
+
+    (void)state;
+    kv_pages_init(&pages);
+    while (kv_page_make_keys(&pages, kv_pages_add(&pages, n), 65536))
+        n++;
+    assert_int_equal(n, 1 + KV_PAGES_MORE_BYTES / (65536 * sizeof(uint64_t)));
+    page = kv_pages_find(&pages, n);
+    assert_int_equal(page->kind, KV_PAGE_FOREIGN);
+    assert_null(kv_page_make_part(&pages, page, 1, 0));
+    kv_pages_remove(&pages, kv_pages_find(&pages, 1));
+    assert_non_null(kv_page_make_part(&pages, page, 1, 0));
+    assert_non_null(kv_page_make_part(&pages, page, 1000, 15));
+    assert_true(pages.more_bytes <= KV_PAGES_MORE_BYTES);
+    kv_pages_release(&pages);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,6 +123,7 @@ int main(void)
         cmocka_unit_test(a_page_takes_at_most_32_bytes_at_every_size),
         cmocka_unit_test(hashes_that_look_alike_are_spread_as_others_are),
         cmocka_unit_test(more_pages_than_there_may_be_are_refused),
+        cmocka_unit_test(keys_and_parts_are_bounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
