@@ -25,6 +25,7 @@ const struct hold_conf hold_conf_default = {
     .length = 10000,
     .tenant_length = 2500,
     .look = 64,
+    .releases = 8,
     .age = 20,
     .fair_s = 10,
 };
@@ -332,14 +333,24 @@ static struct hold_item *find_next(struct hold *hold, uint64_t now_us)
     return search.best;
 }
 
-void hold_turn(struct hold *hold, uint64_t now_us)
+static bool release_one(struct hold *hold, uint64_t now_us)
 {
-    struct hold_item *item;
+    struct hold_item *item = hold->count > 0 ? find_next(hold, now_us) : NULL;
+
+    if (!item || !hold->release(hold->user, item))
+        return false;
+    hold->released_s += item->cost_s;
+    hold_remove(hold, item);
+    return true;
+}
+
+bool hold_turn(struct hold *hold, uint64_t now_us)
+{
+    uint32_t left = hold->conf->releases;
 
     note_time(hold, now_us);
-    while (hold->count > 0 && (item = find_next(hold, now_us)) && hold->release(hold->user, item)) {
-        hold->released_s += item->cost_s;
-        hold_remove(hold, item);
-    }
+    while (left > 0 && release_one(hold, now_us))
+        left--;
     note_time(hold, now_us);
+    return left == 0 && hold->count > 0;
 }

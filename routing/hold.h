@@ -8,7 +8,7 @@
  * less a share of the time it has waited. Past its deadline any endpoint with room will do.
  *
  * Pure: no socket, no clock. One thread, the pool's home worker. Work a turn is bounded by `look`
- * items a released one, memory by `length`; a tenant gets no more than `tenant_length`.
+ * items for each of `releases`, memory by `length`; a tenant gets no more than `tenant_length`.
  */
 #ifndef SLUICE_ROUTING_HOLD_H
 #define SLUICE_ROUTING_HOLD_H
@@ -22,6 +22,7 @@ struct hold_conf {
     uint32_t length;        /* items in all */
     uint32_t tenant_length; /* items of one tenant */
     uint32_t look;          /* items looked at for one to let go */
+    uint32_t releases;      /* items let go in a turn */
     double age;             /* seconds of waiting that weigh like one second to compute */
     double fair_s;          /* seconds of service that a tenant may be ahead of the least served */
 };
@@ -87,8 +88,8 @@ struct hold_item *hold_last(const struct hold *hold, int rank);
 /* It does not wait any more: it was given up. */
 void hold_remove(struct hold *hold, struct hold_item *item);
 
-/* Lets go whoever can: call it when room may have come. */
-void hold_turn(struct hold *hold, uint64_t now_us);
+/* Lets go whoever can: call it when room may have come. True: another turn may let more go. */
+bool hold_turn(struct hold *hold, uint64_t now_us) MUST_USE;
 
 /*
  * How long an item of this rank that came now would wait: the seconds to compute of all that go

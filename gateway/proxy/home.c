@@ -23,6 +23,10 @@
 /* Items looked at for one to let go. The simulated fleet gained nothing by more. */
 #define HOME_LOOK_ITEMS 64
 
+/* Items let go before others on this worker have their turn: some milliseconds of decisions where
+ * pools are large. */
+#define HOME_RELEASES 8
+
 /*
  * What endpoints have of a waiting prompt is looked up this often: a walk over all its blocks is
  * half of a decision, and one that is older changes nothing (events that are a tenth of a second
@@ -229,13 +233,18 @@ static void end_shedding(struct pool_hold *held)
 static void take_turn(struct pool_hold *held)
 {
     const struct ticket *first = CONTAINER_OF(held->tickets.next, struct ticket, link);
-    uint64_t now_us = held->home->worker->now_us;
+    struct worker *worker = held->home->worker;
+    uint64_t now_us = worker->now_us;
+    bool more;
 
     held->full = held->hold.count > 0 && !decide_may_find_room(first->call.pool, now_us);
-    hold_turn(&held->hold, now_us);
+    more = hold_turn(&held->hold, now_us);
     answer_going(held);
     held->full = false;
-    held->room_us = 0;
+    if (more)
+        worker_defer_next(worker, &held->turn);
+    else
+        held->room_us = 0;
 }
 
 static void on_turn(struct defer *defer)
@@ -325,6 +334,7 @@ static void take_limits(struct pool_hold *held, const struct hold_limits_conf *l
         .length = (uint32_t)limits->queue,
         .tenant_length = (uint32_t)ceil((double)limits->queue * limits->tenant_share),
         .look = HOME_LOOK_ITEMS,
+        .releases = HOME_RELEASES,
         .age = limits->age,
         .fair_s = (double)limits->fairness / 1000,
     };

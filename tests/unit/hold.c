@@ -96,8 +96,14 @@ static void rig_release(struct rig *rig)
     hold_release(&rig->hold);
 }
 
+/* With nothing left to do. */
+static void turn(struct rig *rig, uint64_t now_us)
+{
+    assert_false(hold_turn(&rig->hold, now_us));
+}
+
 static const struct hold_conf conf = {
-    .length = 12, .tenant_length = 8, .look = 4, .age = 10, .fair_s = 5
+    .length = 12, .tenant_length = 8, .look = 4, .releases = ITEMS_MAX, .age = 10, .fair_s = 5
 };
 
 static const struct {
@@ -134,7 +140,7 @@ static void order_of_release(void **state)
         for (size_t j = 0; rows[i].waiters[j]; j++)
             assert_true(add(&rig, rows[i].waiters[j]));
         rig.room = rows[i].room;
-        hold_turn(&rig.hold, NOW_US);
+        turn(&rig, NOW_US);
         if (strcmp(rig.order, rows[i].order) != 0)
             fail_msg("%s: %s, not %s", rows[i].why, rig.order, rows[i].order);
         rig_release(&rig);
@@ -152,7 +158,7 @@ static void a_flood_hides_nobody(void **state)
         assert_true(add(&rig, (char[]){ name, ':', '2', ',', 't', '1', 0 }));
     assert_true(add(&rig, "z:1,t2"));
     rig.room = 1;
-    hold_turn(&rig.hold, NOW_US);
+    turn(&rig, NOW_US);
     assert_string_equal(rig.order, "z");
     rig_release(&rig);
 }
@@ -170,7 +176,7 @@ static void a_pause_saves_nothing(void **state)
     assert_true(add(&rig, "b:4,t2"));
     assert_true(add(&rig, "c:4,t2"));
     assert_true(add(&rig, "d:4,t2"));
-    hold_turn(&rig.hold, NOW_US);
+    turn(&rig, NOW_US);
     assert_string_equal(rig.order, "abcd");
     rig_release(&rig);
 }
@@ -189,7 +195,7 @@ static void limits_are_kept(void **state)
         assert_true(add(&rig, "c:1,t2"));
     assert_int_equal(add_at(&rig, "d:1,t3", NOW_US), HOLD_FULL);
     rig.room = 1;
-    hold_turn(&rig.hold, NOW_US);
+    turn(&rig, NOW_US);
     rig.room = 0;
     assert_int_equal(rig.hold.count, 11);
     assert_true(add(&rig, "e:1,t3"));
@@ -235,8 +241,29 @@ static void work_is_bounded(void **state)
     for (int i = 0; i < 12; i++)
         assert_true(add(&rig, (char[]){ 'a', ':', '1', ',', 't', (char)('1' + i % 6), 0 }));
     rig.room = 0;
-    hold_turn(&rig.hold, NOW_US);
+    turn(&rig, NOW_US);
     assert_int_equal(rig.looked, conf.look);
+    rig_release(&rig);
+}
+
+/* Everybody has room at once: the rest goes in the next turns. */
+static void a_turn_lets_only_so_many_go(void **state)
+{
+    struct hold_conf few = conf;
+    struct rig rig;
+
+    (void)state;
+    few.releases = 2;
+    rig_init(&rig, &few);
+    for (char name = 'a'; name < 'f'; name++)
+        assert_true(add(&rig, (char[]){ name, ':', '1', 0 }));
+    assert_true(hold_turn(&rig.hold, NOW_US));
+    assert_string_equal(rig.order, "ab");
+    assert_true(rig.looked <= (size_t)few.releases * few.look);
+    assert_true(hold_turn(&rig.hold, NOW_US));
+    assert_string_equal(rig.order, "abcd");
+    turn(&rig, NOW_US);
+    assert_string_equal(rig.order, "abcde");
     rig_release(&rig);
 }
 
@@ -249,10 +276,10 @@ static void room_that_is_gone_lets_nobody_go(void **state)
     rig_init(&rig, &conf);
     assert_true(add(&rig, "a:1"));
     rig.taken = true;
-    hold_turn(&rig.hold, NOW_US);
+    turn(&rig, NOW_US);
     assert_int_equal(rig.hold.count, 1);
     rig.taken = false;
-    hold_turn(&rig.hold, NOW_US);
+    turn(&rig, NOW_US);
     assert_string_equal(rig.order, "a");
     rig_release(&rig);
 }
@@ -298,7 +325,7 @@ static void the_wait_is_predicted(void **state)
         for (const char *at = waits[i].seconds; *at; at++) {
             now_us += 1000000;
             rig.room = *at == 'x';
-            hold_turn(&rig.hold, now_us);
+            turn(&rig, now_us);
         }
         wait_s = hold_predict_s(&rig.hold, waits[i].rank, now_us);
         if (wait_s < waits[i].least_s || wait_s > waits[i].most_s)
@@ -319,7 +346,7 @@ static void an_idle_time_does_not_count(void **state)
         assert_true(add(&rig, "a:1"));
     for (int i = 1; i <= 6; i++) {
         rig.room = 1;
-        hold_turn(&rig.hold, NOW_US + (uint64_t)i * 1000000);
+        turn(&rig, NOW_US + (uint64_t)i * 1000000);
     }
     assert_int_equal(rig.hold.count, 0);
     assert_int_equal(add_at(&rig, "z:3", NOW_US + 3600000000ull), HOLD_ADDED);
@@ -337,6 +364,7 @@ int main(void)
         cmocka_unit_test(limits_are_kept),
         cmocka_unit_test(tenants_are_bounded),
         cmocka_unit_test(work_is_bounded),
+        cmocka_unit_test(a_turn_lets_only_so_many_go),
         cmocka_unit_test(room_that_is_gone_lets_nobody_go),
         cmocka_unit_test(the_lowest_rank_makes_way),
         cmocka_unit_test(the_wait_is_predicted),

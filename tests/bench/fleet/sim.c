@@ -290,7 +290,8 @@ static void turn_holds(struct sim *sim)
 {
     if (sim->conf->policy->holds)
         for (uint32_t i = 0; i < sim->conf->gateways; i++)
-            hold_turn(&sim->gateways[i].hold, sim->now_us);
+            while (hold_turn(&sim->gateways[i].hold, sim->now_us))
+                continue;
 }
 
 static void scrape(struct sim *sim)
