@@ -222,9 +222,9 @@ enum hold_answer hold_add(struct hold *hold, struct hold_item *item, uint64_t no
     struct hold_tenant *tenant;
 
     note_time(hold, now_us);
+    tenant = tenant_of(hold, item->tenant);
     if (hold->count >= hold->conf->length)
         return HOLD_FULL;
-    tenant = tenant_of(hold, item->tenant);
     if (tenant->waiting >= hold->conf->tenant_length)
         return HOLD_TENANT_FULL;
     if (tenant->waiting == 0) {
@@ -242,14 +242,24 @@ enum hold_answer hold_add(struct hold *hold, struct hold_item *item, uint64_t no
     return HOLD_ADDED;
 }
 
-struct hold_item *hold_last(const struct hold *hold, int rank)
+/* It has its part of the hold. */
+static bool has_its_part(const struct hold *hold, uint64_t tenant)
+{
+    const struct hold_tenant *at = map_get(&hold->tenants_map, id_key(&tenant));
+
+    return at && at->waiting >= hold->conf->tenant_length;
+}
+
+struct hold_item *hold_last(const struct hold *hold, const struct hold_item *item)
 {
     const struct hold_class *lowest = CONTAINER_OF(hold->classes.prev, struct hold_class, link);
     const struct hold_queue *queue;
 
-    if (list_is_empty(&hold->classes) || lowest->rank >= rank)
+    if (list_is_empty(&hold->classes) || lowest->rank >= item->rank)
         return NULL;
     queue = CONTAINER_OF(lowest->queues.prev, struct hold_queue, link);
+    if (queue->tenant->id != item->tenant && has_its_part(hold, item->tenant))
+        return NULL;
     return CONTAINER_OF(queue->items.prev, struct hold_item, link);
 }
 

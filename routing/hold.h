@@ -82,9 +82,9 @@ enum hold_answer { HOLD_ADDED, HOLD_FULL, HOLD_TENANT_FULL };
 
 /* Anything but HOLD_ADDED: nothing was done. */
 enum hold_answer hold_add(struct hold *hold, struct hold_item *item, uint64_t now_us) MUST_USE;
-/* Who makes way for one of that rank where the hold is full: the youngest of a tenant, of the
- * lowest rank. NULL: nobody's is lower. */
-struct hold_item *hold_last(const struct hold *hold, int rank);
+/* Who makes way for the item where the hold is full: the youngest of a tenant, of the lowest rank.
+ * NULL: nobody's is lower, or it could not be added even so. */
+struct hold_item *hold_last(const struct hold *hold, const struct hold_item *item);
 /* It does not wait any more: it was given up. */
 void hold_remove(struct hold *hold, struct hold_item *item);
 

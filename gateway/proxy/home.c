@@ -147,6 +147,7 @@ static bool place(void *user, struct hold_item *item, bool any, double *ret_cost
     if (outcome == DECIDE_NONE && !ticket->waits_for_first) {
         ticket->what = TICKET_REFUSED;
         ticket->reason = &reason_no_endpoint;
+        *ret_cost_s = 0; /* nothing is computed: neither its tenant's service nor the hold's pace */
         return true;
     }
     return outcome == DECIDE_CHOSEN;
@@ -401,7 +402,7 @@ static bool is_settled(const struct pool_hold *held)
 /* Where the queue is full one of a lower rank is refused instead. False: there is none. */
 static bool make_way(struct pool_hold *held, const struct ticket *ticket, double wait_s)
 {
-    struct hold_item *last = hold_last(&held->hold, ticket->item.rank);
+    struct hold_item *last = hold_last(&held->hold, &ticket->item);
 
     if (!last)
         return false;

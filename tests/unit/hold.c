@@ -208,12 +208,32 @@ static void the_lowest_rank_makes_way(void **state)
 
     (void)state;
     rig_init(&rig, &conf);
-    assert_null(hold_last(&rig.hold, 5));
+    assert_null(hold_last(&rig.hold, &(struct hold_item){ .rank = 5 }));
     assert_true(add(&rig, "a:1,r2"));
     assert_true(add(&rig, "b:1,r1"));
     assert_true(add(&rig, "c:1,r1"));
-    assert_null(hold_last(&rig.hold, 1));
-    assert_ptr_equal(hold_last(&rig.hold, 2), &rig.waiters[2].item);
+    assert_null(hold_last(&rig.hold, &(struct hold_item){ .rank = 1 }));
+    assert_ptr_equal(hold_last(&rig.hold, &(struct hold_item){ .rank = 2 }), &rig.waiters[2].item);
+    rig_release(&rig);
+}
+
+/* Nor does another's make way for one that its own tenant's part has no place for. */
+static void who_has_his_part_takes_no_other_tenants(void **state)
+{
+    const struct hold_item more = { .tenant = 1, .rank = 5 };
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig, &conf);
+    assert_true(add(&rig, "a:1,t2"));
+    for (size_t i = 0; i < conf.tenant_length; i++) {
+        assert_ptr_equal(hold_last(&rig.hold, &more), &rig.waiters[0].item);
+        assert_true(add(&rig, "b:1,t1,r1"));
+    }
+    assert_null(hold_last(&rig.hold, &more));
+    assert_false(add(&rig, "c:1,t1,r-1"));
+    hold_remove(&rig.hold, &rig.waiters[0].item);
+    assert_ptr_equal(hold_last(&rig.hold, &more), &rig.waiters[conf.tenant_length].item);
     rig_release(&rig);
 }
 
@@ -367,6 +387,7 @@ int main(void)
         cmocka_unit_test(a_turn_lets_only_so_many_go),
         cmocka_unit_test(room_that_is_gone_lets_nobody_go),
         cmocka_unit_test(the_lowest_rank_makes_way),
+        cmocka_unit_test(who_has_his_part_takes_no_other_tenants),
         cmocka_unit_test(the_wait_is_predicted),
         cmocka_unit_test(an_idle_time_does_not_count),
     };
