@@ -31,9 +31,6 @@ struct catalog {
     struct timer merge_due;
 };
 
-/* asked->outcome */
-enum { LIST_MERGED, LIST_NEW };
-
 static void cards_free(struct snapshot *snapshot)
 {
     struct cards *cards = CONTAINER_OF(snapshot, struct cards, snapshot);
@@ -192,22 +189,28 @@ static void cards_merge(struct cards *cards, struct map *seen, const struct card
     }
 }
 
-/* What the endpoints of `asked`'s pool say, from it on; `asked` becomes the next pool's first. */
-static struct cards *pool_merge(struct rounds *rounds, struct asked **asked, bool *ret_new)
+/*
+ * What the endpoints of a pool say; `*asked` is its first one that is asked, and becomes the next
+ * pool's. NULL: they have said nothing yet, and what those before them said is kept.
+ */
+static struct cards *pool_merge(struct rounds *rounds, const struct pool *pool,
+                                struct asked **asked)
 {
-    const struct pool *pool = (*asked)->pool;
     struct cards *cards = cards_new(CATALOG_CARDS_MAX);
+    bool has_asked = false, has_heard = false;
     struct map seen;
 
     map_init(&seen);
-    *ret_new = false;
     for (; *asked && (*asked)->pool == pool; *asked = rounds_next(rounds, *asked)) {
-        *ret_new |= (*asked)->outcome == LIST_NEW;
-        (*asked)->outcome = LIST_MERGED;
+        has_asked = true;
+        has_heard |= (*asked)->kept != NULL;
         cards_merge(cards, &seen, (*asked)->kept);
     }
     map_release(&seen);
-    return cards;
+    if (!has_asked || has_heard)
+        return cards;
+    cards_unref(cards);
+    return NULL;
 }
 
 /* Whether its adapters are others than before. Takes `cards`. */
@@ -216,7 +219,10 @@ static bool pool_publish(const struct pool *pool, struct cards *cards)
     struct cards *before = catalog_cards(pool);
     bool same = adapters_same(before, cards);
 
-    snapshot_publish(&pool->state->cards, &cards->snapshot);
+    if (cards_same(before, cards) || (!before && cards->count == 0))
+        cards_unref(cards);
+    else
+        snapshot_publish(&pool->state->cards, &cards->snapshot);
     cards_unref(before);
     return !same;
 }
@@ -224,20 +230,27 @@ static bool pool_publish(const struct pool *pool, struct cards *cards)
 static void on_merge_due(struct timer *timer)
 {
     struct catalog *catalog = CONTAINER_OF(timer, struct catalog, merge_due);
+    const struct fleet *fleet = rounds_fleet(catalog->rounds);
     struct asked *asked = rounds_next(catalog->rounds, NULL);
-    bool changed = false, is_new;
+    bool changed = false;
 
-    while (asked) {
-        const struct pool *pool = asked->pool;
-        struct cards *cards = pool_merge(catalog->rounds, &asked, &is_new);
+    for (size_t i = 0; i < fleet->pool_count; i++) {
+        struct cards *cards = pool_merge(catalog->rounds, &fleet->pools[i], &asked);
 
-        if (is_new)
-            changed |= pool_publish(pool, cards);
-        else
-            cards_unref(cards);
+        if (cards)
+            changed |= pool_publish(&fleet->pools[i], cards);
     }
     if (changed)
         catalog->changed(catalog->user);
+}
+
+static void merge_soon(struct catalog *catalog)
+{
+    struct worker *control = catalog->control;
+
+    if (!timer_is_set(&catalog->merge_due))
+        timer_set(&control->timers, &catalog->merge_due,
+                  control->now_us + CATALOG_MERGE_MS * CLOCK_US_PER_MS);
 }
 
 /* ---- an endpoint's ---- */
@@ -258,15 +271,10 @@ static void note_served(struct endpoint_state *state, const struct cards *cards)
 /* Takes `cards`. */
 static void keep(struct catalog *catalog, struct asked *asked, struct cards *cards)
 {
-    struct worker *control = catalog->control;
-
     cards_unref(asked->kept);
     asked->kept = cards;
-    asked->outcome = LIST_NEW;
     note_served(asked->state, cards);
-    if (!timer_is_set(&catalog->merge_due))
-        timer_set(&control->timers, &catalog->merge_due,
-                  control->now_us + CATALOG_MERGE_MS * CLOCK_US_PER_MS);
+    merge_soon(catalog);
 }
 
 static uint64_t on_list(void *user, struct asked *asked, const struct reason *reason,
@@ -287,7 +295,8 @@ static uint64_t on_list(void *user, struct asked *asked, const struct reason *re
 
 static void on_gone(void *user, struct asked *asked)
 {
-    (void)user;
+    if (asked->kept)
+        merge_soon(user);
     cards_unref(asked->kept);
     adapters_forget_served(&asked->state->adapters);
 }
@@ -327,8 +336,8 @@ void catalog_free(struct catalog *catalog)
 {
     if (!catalog)
         return;
+    rounds_free(catalog->rounds); /* who goes wants a merge */
     timer_clear(&catalog->merge_due);
-    rounds_free(catalog->rounds);
     free(catalog);
 }
 

@@ -196,12 +196,7 @@ size_t rounds_count(const struct rounds *rounds)
     return rounds->count;
 }
 
-struct fleet *rounds_fleet(struct rounds *rounds)
+const struct fleet *rounds_fleet(const struct rounds *rounds)
 {
     return rounds->fleet;
-}
-
-struct worker *rounds_worker(struct rounds *rounds)
-{
-    return rounds->control;
 }

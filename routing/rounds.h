@@ -55,7 +55,8 @@ void rounds_follow(struct rounds *rounds, struct fleet *fleet);
 /* For walks over all that are asked: the next, the first when `asked` is NULL; NULL at the end. */
 struct asked *rounds_next(struct rounds *rounds, const struct asked *asked);
 size_t rounds_count(const struct rounds *rounds);
-struct fleet *rounds_fleet(struct rounds *rounds);
-struct worker *rounds_worker(struct rounds *rounds);
+/* The fleet that is followed, borrowed: its pools come in the order in which the walk meets them.
+ */
+const struct fleet *rounds_fleet(const struct rounds *rounds);
 
 #endif

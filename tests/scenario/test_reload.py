@@ -6,7 +6,7 @@ import unittest
 
 from lib import config, h2raw
 from lib.harness import command
-from lib.rawclient import chat, chat_body
+from lib.rawclient import ask, chat, chat_body
 from lib.recorder import DONE_EVENT, LAST_CHUNK, ROLE_EVENT, SSE_HEAD, STOP_EVENT, answer, chunk, event
 from lib.scenario import Scenario
 from lib.wait import can_connect, free_port, holds, until
@@ -203,6 +203,19 @@ class Reload(Scenario):
         go_on.set()
         self.assertEqual(client.read_answer().status, 200)
         until("its connection is closed soon", lambda: self.old.connections[0].closed_at, self.slower(8))
+
+    def test_an_adapter_leaves_with_the_last_endpoint_that_has_it(self):
+        with_it, without = self.engine(), self.engine()
+        with_it.call("POST", "/v1/load_lora_adapter", {"lora_name": "sql", "lora_path": "/adapters/sql"})
+        gateway = self.in_front_of(with_it, without, pool={"health": {"active": True, "interval": "50ms"}},
+                                   models=[config.model("sim", "main")])
+        until("it is known who serves it", lambda: ask(gateway.port, chat(model="sql")).status == 200, self.slower(5))
+
+        def leave(configuration):
+            configuration["pools"][0]["endpoints"] = [without.url]
+        self.apply(gateway, leave)
+        until("the gateway does not know it", lambda: b"model_not_found" in ask(gateway.port, chat(model="sql")).body, self.slower(5))
+        self.assert_serves(gateway)
 
     def test_the_shown_configuration_is_the_one_in_use(self):
         gateway = self.start()
