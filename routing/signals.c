@@ -82,6 +82,11 @@ void signals_sent(struct signals *s, struct share *share, uint32_t tokens, uint3
         SET(&s->head_us, now_us);
 }
 
+uint64_t signals_prefilled_us(const struct load *before, const struct share *share)
+{
+    return share->sent_us + (uint64_t)(before->queued_s * 1e6) + (uint64_t)share->prefill_us;
+}
+
 static void leave_prefill(struct signals *s, const struct share *share, uint64_t now_us)
 {
     SUB(&s->queued_us, share->prefill_us);

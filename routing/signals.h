@@ -63,6 +63,8 @@ void signals_cache_unknown(struct signals *signals);
  * day of prefill counts as a day, less than none as none. */
 void signals_sent(struct signals *signals, struct share *share, uint32_t tokens, uint32_t uncached,
                   double prefill_s, uint64_t now_us);
+/* When that prefill should be over, which begins after what was there before it. */
+uint64_t signals_prefilled_us(const struct load *before, const struct share *share);
 /* Its first token has come; nothing when it had before. */
 void signals_first_token(struct signals *signals, struct share *share, uint64_t now_us);
 /* More of the answer has come. */

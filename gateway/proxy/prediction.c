@@ -11,8 +11,10 @@
 #include "routing/cache_scope.h"
 #include "routing/signals.h"
 
-/* Speculation lasts twice as long as the first token should take, and no shorter than this. */
+/* Speculation lasts twice as long as the first token should take, behind what is queued there; no
+ * shorter, and no longer, whatever the endpoint's pace is thought to be. */
 #define SPECULATE_LEAST_US (2 * CLOCK_US_PER_S)
+#define SPECULATE_MOST_US  (600 * CLOCK_US_PER_S)
 
 /* The adapter that a field of its own names (SGLang). What is no plain name has keys of its own,
  * whatever it says. */
@@ -163,10 +165,9 @@ struct holdings_prompt prediction_prompt(const struct exchange *x)
 
 static uint64_t speculate_until_us(const struct exchange *x)
 {
-    uint64_t uncached = x->prediction.tokens - x->prediction.cached;
-    double prefill_s =
-        pace_prefill_s(&pace_default, (uint32_t)x->prediction.tokens, (uint32_t)uncached);
-    uint64_t twice_us = (uint64_t)(2 * prefill_s * CLOCK_US_PER_S);
+    const struct share *share = &x->share.counted;
+    uint64_t first_us = signals_prefilled_us(&x->share.watch.before, share) - share->sent_us;
+    uint64_t twice_us = first_us < SPECULATE_MOST_US / 2 ? 2 * first_us : SPECULATE_MOST_US;
 
     return x->worker->now_us + (twice_us > SPECULATE_LEAST_US ? twice_us : SPECULATE_LEAST_US);
 }

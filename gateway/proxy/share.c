@@ -84,8 +84,7 @@ void share_begin(struct exchange *x, const struct endpoint *endpoint,
     share->one_choice = !x->prompt || x->prompt->choices == 1;
     if (!x->streams)
         timer_set(&x->worker->timers, &share->prefilled,
-                  now_us + (uint64_t)(place->before.queued_s * CLOCK_US_PER_S) +
-                      (uint64_t)place->counted.prefill_us);
+                  signals_prefilled_us(&place->before, &place->counted));
 }
 
 void share_contents(struct exchange *x, uint32_t contents)

@@ -162,6 +162,21 @@ static void no_prediction_spoils_the_queue(void **state)
     }
 }
 
+/* Half a second each. */
+static void prefill_is_over_after_those_before_it(void **state)
+{
+    struct signals signals = { 0 };
+    struct share shares[3] = { 0 };
+    struct load before;
+
+    (void)state;
+    for (uint64_t i = 0; i < ARRAY_LEN(shares); i++) {
+        signals_read(&signals, 7000000, &before);
+        signals_sent(&signals, &shares[i], 1000, 400, 0.5, 7000000);
+        assert_int_equal(signals_prefilled_us(&before, &shares[i]), 7000000 + (i + 1) * 500000);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -169,6 +184,7 @@ int main(void)
         cmocka_unit_test(shared_blocks_are_learned),
         cmocka_unit_test(shared_follows_slowly),
         cmocka_unit_test(no_prediction_spoils_the_queue),
+        cmocka_unit_test(prefill_is_over_after_those_before_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
