@@ -51,7 +51,7 @@ struct directive {
     const char *const *words;        /* DIRECTIVE_TYPE_WORD: NULL-terminated */
     const struct directive_set *set; /* OBJECT, LIST */
     const char *format; /* for the schema and checks, of texts: a row of conf/format.c ("address",
-                           "url", "header", "name", "pattern"); NULL */
+                           "url", "header", "path", "name", "pattern"); NULL */
     const char *help;   /* one or two sentences */
 };
 

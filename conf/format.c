@@ -4,6 +4,7 @@
 #include "conf/format.h"
 
 #define NAME_BYTES_MAX 256 /* a label of metrics and a part of paths */
+#define PATH_BYTES_MAX 1024
 
 static bool consists_of(struct slice text, const char *more)
 {
@@ -73,12 +74,22 @@ static bool fits_url(struct slice text)
     return rest.len > 0 && rest.at[0] != '/';
 }
 
+/* Of a URL, a query with it: what may stand in a request's first line. */
+static bool fits_path(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.at[i] <= ' ' || text.at[i] > '~' || text.at[i] == '#')
+            return false;
+    return text.len > 0 && text.len <= PATH_BYTES_MAX && text.at[0] == '/';
+}
+
 static const struct text_format formats[] = {
     { "address", fits_address,
       "^(unix:/.*|[0-9A-Za-z._-]+:[0-9]{1,5}|\\[[0-9A-Za-z:.%]+\\]:[0-9]{1,5})$",
       "host:port, [v6]:port or unix:/path" },
     { "url", fits_url, "^[a-z][0-9A-Za-z+.-]*:(//)?[^/ ][^ ]*$", "scheme://host:port" },
     { "header", fits_header, "^[0-9A-Za-z!#$%&'*+.^_`|~-]{1,256}$", "the name of a header" },
+    { "path", fits_path, "^/[!\"$-~]{0,1023}$", "a path of a URL, which begins with /" },
     { "name", fits_name, "^[0-9A-Za-z._:/@-]{1,256}$", "at most 256 letters, digits and ._:/@-" },
     { "pattern", fits_pattern, "^[0-9A-Za-z._:/@*-]{1,256}$",
       "at most 256 letters, digits and ._:/@- and *, which stands for anything" },

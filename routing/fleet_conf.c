@@ -47,8 +47,11 @@ static const struct directive metrics_rows[] = {
     DIRECTIVE_BOOL(struct metrics_conf, active, "on",
                    "Read what each endpoint says of its load: who waits and runs there, how full "
                    "its cache is, which LoRA adapters it holds."),
-    DIRECTIVE_TEXT(struct metrics_conf, path, NULL,
-                   "Path of the metrics page; left out: the engine's own."),
+    { .key = "path",
+      .type = DIRECTIVE_TYPE_TEXT,
+      .offset = offsetof(struct metrics_conf, path),
+      .format = "path",
+      .help = "Path of the metrics page; left out: the engine's own." },
     DIRECTIVE_DURATION(struct metrics_conf, interval, "200ms", 10, 3600e3,
                        "Between two pages of an endpoint; longer with more than 200 endpoints: all "
                        "together are read 1000 times a second at most."),

@@ -16,8 +16,11 @@
 
 static const struct directive health_rows[] = {
     DIRECTIVE_BOOL(struct health_conf, active, "on", "Ask each endpoint for its health."),
-    DIRECTIVE_TEXT(struct health_conf, path, NULL,
-                   "Path of the active check; left out: the engine's own."),
+    { .key = "path",
+      .type = DIRECTIVE_TYPE_TEXT,
+      .offset = offsetof(struct health_conf, path),
+      .format = "path",
+      .help = "Path of the active check; left out: the engine's own." },
     DIRECTIVE_DURATION(struct health_conf, interval, "5s", 10, 3600e3,
                        "Between two active checks of an endpoint."),
     DIRECTIVE_DURATION(struct health_conf, timeout, "2s", 10, 60e3,

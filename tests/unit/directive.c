@@ -262,6 +262,16 @@ static void formats_take_what_they_name_and_nothing_else(void **state)
         { "header", "x tenant", false },
         { "header", "x:tenant", false },
         { "header", "", false },
+        { "path", "/", true },
+        { "path", "/metrics?a=%20&b={}\"~", true },
+        { "path", "metrics", false },
+        { "path", "http://h/metrics", false },
+        { "path", "", false },
+        { "path", "/a b", false },
+        { "path", "/a\r\nx: y", false },
+        { "path", "/a#b", false },
+        { "path", "/\x7f", false },
+        { "path", "/\xc3\xa9", false },
         { "name", "llama-3.1/8b:q4@x_y", true },
         { "name", "a b", false },
         { "name", "", false },
@@ -271,9 +281,9 @@ static void formats_take_what_they_name_and_nothing_else(void **state)
         { "pattern", "llama-*", true },
         { "pattern", "a|b", false },
     };
-    char long_name[258];
-    (void)state;
+    char long_name[258], long_path[1025];
 
+    (void)state;
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         bool fits = text_format(texts[i].format)->fits(slice_str(texts[i].text));
 
@@ -281,6 +291,9 @@ static void formats_take_what_they_name_and_nothing_else(void **state)
             fail_msg("%s as %s: %d", texts[i].text, texts[i].format, fits);
     }
     memset(long_name, 'x', sizeof(long_name));
+    memset(long_path, '/', sizeof(long_path));
+    assert_true(text_format("path")->fits(slice_of(long_path, 1024)));
+    assert_false(text_format("path")->fits(slice_of(long_path, 1025)));
     assert_true(text_format("name")->fits(slice_of(long_name, 256)));
     assert_false(text_format("name")->fits(slice_of(long_name, 257)));
     assert_null(text_format(NULL));
