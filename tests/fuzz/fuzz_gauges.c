@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     gauges_read((enum engine_id)(bytes[0] % ENGINE_COUNT),
                 slice_of((const char *)bytes + 1, size - 1), &gauges);
     for (int i = 0; i < GAUGE_COUNT; i++)
-        CHECK(gauges.values[i] >= 0 &&
+        CHECK(gauges.values[i] >= 0 && isfinite(gauges.values[i]) &&
               (gauges_know(&gauges, (enum gauge)i) || gauges.values[i] == 0));
     CHECK(gauges_capacity(&gauges) <= 1000000000000ull);
     return 0;
