@@ -426,7 +426,7 @@ bool admin_open(struct control *control, struct conf *conf, struct admin **ret_a
     list_init(&admin->requests);
     if (!settings->address)
         return true;
-    fd = listener_bind(settings->address);
+    fd = listener_bind(settings->address, false); /* a second gateway is a mistake */
     if (fd < 0) {
         buf_printf(errors, "admin %s: %s\n", settings->address, strerror(errno));
         return false;

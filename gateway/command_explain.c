@@ -120,8 +120,10 @@ static const struct reason *find_model(struct walk *w)
 {
     w->model_name = w->prompt.model;
     w->model = fleet_model(w->fleet, w->model_name);
-    if (!w->model)
+    if (!w->model) {
+        json_object_set_new(w->out, "model", text_json(w->model_name));
         return w->model_name.len > 0 ? &reason_model_not_found : &reason_no_model;
+    }
     json_object_set_new(w->out, "model", json_string(w->model->name));
     return NULL;
 }

@@ -222,7 +222,7 @@ static int *servers_bind(const struct control *control, struct server **servers,
         /* A unix path is bound once, and its socket shared. */
         fds[i] = i % control->thread_count > 0 && slice_starts(slice_str(address), SLICE("unix:"))
                      ? dup(fds[i - 1])
-                     : listener_bind(address);
+                     : listener_bind(address, true);
         if (fds[i] < 0) {
             buf_printf(errors, "listener %s: %s\n", address, strerror(errno));
             fds_close(fds, total);

@@ -58,14 +58,15 @@ static bool socket_on(int fd, int level, int option)
     return setsockopt(fd, level, option, &(int){ 1 }, sizeof(int)) == 0;
 }
 
-static int bind_inet(const struct addrinfo *info)
+static int bind_inet(const struct addrinfo *info, bool shared)
 {
     int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return -1;
     /* TCP_NODELAY passes on to what is accepted: one call less a connection. */
-    if (!socket_on(fd, SOL_SOCKET, SO_REUSEADDR) || !socket_on(fd, SOL_SOCKET, SO_REUSEPORT) ||
+    if (!socket_on(fd, SOL_SOCKET, SO_REUSEADDR) ||
+        (shared && !socket_on(fd, SOL_SOCKET, SO_REUSEPORT)) ||
         !socket_on(fd, IPPROTO_TCP, TCP_NODELAY) ||
         (info->ai_family == AF_INET6 && !socket_on(fd, IPPROTO_IPV6, IPV6_V6ONLY)) ||
         bind(fd, info->ai_addr, info->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0)
@@ -143,7 +144,7 @@ static int errno_of_lookup(int error)
     return error == EAI_SYSTEM ? errno : error == EAI_MEMORY ? ENOMEM : EADDRNOTAVAIL;
 }
 
-int listener_bind(const char *address)
+int listener_bind(const char *address, bool shared)
 {
     struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM };
     struct addrinfo *info;
@@ -158,7 +159,7 @@ int listener_bind(const char *address)
     }
     error = getaddrinfo(host[0] ? host : NULL, port, &hints, &info);
     if (error == 0) {
-        fd = bind_inet(info);
+        fd = bind_inet(info, shared);
         error = errno;
         freeaddrinfo(info);
     } else {

@@ -24,9 +24,10 @@ typedef void listener_accept_fn(struct worker *worker, int fd, void *user);
  * is looked up, which may block; none: every IPv4 address), "[v6]:port" (IPv6 only, so that both
  * families of a port can be listed) or "unix:/path" (a socket file nobody answers on is replaced).
  *
- * A port can be bound again for each worker; a unix path only once, for the others dup() its fd.
+ * A `shared` port can be bound again for each worker, and by whoever else runs as this user and
+ * shares it; a unix path only once, for the others dup() its fd.
  */
-int listener_bind(const char *address);
+int listener_bind(const char *address, bool shared);
 
 /* On the worker's thread. Takes fd. */
 struct listener *listener_open(struct worker *worker, int fd, listener_accept_fn *accept,

@@ -120,7 +120,7 @@ static void bound_address(int fd, const char *wanted, char *ret_text, size_t siz
 /* Also says on standard error when it fails. */
 static bool listen_on(struct server *server, struct server_listener *at, const char *address)
 {
-    int fd = listener_bind(address);
+    int fd = listener_bind(address, false);
 
     if (fd < 0) {
         fprintf(stderr, "sluice-engine: listen on %s: %s\n", address, strerror(errno));

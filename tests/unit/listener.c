@@ -80,7 +80,7 @@ static int connect_to(const struct sockaddr_in *address)
 
 static void accepted_sockets_do_not_block_or_delay_or_survive_an_exec(void **state UNUSED)
 {
-    int fd = listener_bind("127.0.0.1:0"), peer, delay = 0;
+    int fd = listener_bind("127.0.0.1:0", true), peer, delay = 0;
     struct sockaddr_in address = address_of(fd);
     struct listener *listener;
     struct door door;
@@ -106,7 +106,7 @@ static void accepted_sockets_do_not_block_or_delay_or_survive_an_exec(void **sta
 static void a_herd_is_accepted_in_portions(void **state UNUSED)
 {
     enum { HERD = 300 };
-    int fd = listener_bind("127.0.0.1:0"), peers[HERD];
+    int fd = listener_bind("127.0.0.1:0", true), peers[HERD];
     struct sockaddr_in address = address_of(fd);
     struct listener *listener;
     struct door door;
@@ -130,7 +130,7 @@ static void a_herd_is_accepted_in_portions(void **state UNUSED)
 
 static void out_of_descriptors_accepting_pauses_and_recovers(void **state UNUSED)
 {
-    int fd = listener_bind("127.0.0.1:0"), peers[2], probe;
+    int fd = listener_bind("127.0.0.1:0", true), peers[2], probe;
     struct sockaddr_in address = address_of(fd);
     struct rlimit before, tight;
     struct listener *listener;
@@ -167,7 +167,7 @@ static void out_of_descriptors_accepting_pauses_and_recovers(void **state UNUSED
 
 static void descriptors_kept_free_are_not_given_to_clients(void **state UNUSED)
 {
-    int fd = listener_bind("127.0.0.1:0"), peers[2], probe;
+    int fd = listener_bind("127.0.0.1:0", true), peers[2], probe;
     struct sockaddr_in address = address_of(fd);
     struct rlimit before, tight;
     struct listener *listener;
@@ -203,7 +203,7 @@ static void descriptors_kept_free_are_not_given_to_clients(void **state UNUSED)
 
 static void a_paused_listener_can_be_closed(void **state UNUSED)
 {
-    int fd = listener_bind("127.0.0.1:0"), peer, probe;
+    int fd = listener_bind("127.0.0.1:0", true), peer, probe;
     struct sockaddr_in address = address_of(fd);
     struct rlimit before, tight;
     struct listener *listener;
@@ -231,13 +231,15 @@ static void a_paused_listener_can_be_closed(void **state UNUSED)
 
 static void two_workers_may_bind_the_same_port(void **state UNUSED)
 {
-    int one = listener_bind("127.0.0.1:0"), two;
+    int one = listener_bind("127.0.0.1:0", true), two;
     struct sockaddr_in address = address_of(one);
     char text[32];
 
     snprintf(text, sizeof(text), "127.0.0.1:%u", ntohs(address.sin_port));
-    two = listener_bind(text);
+    two = listener_bind(text, true);
     assert_true(two >= 0);
+    assert_int_equal(listener_bind(text, false), -1); /* who does not share cannot */
+    assert_int_equal(errno, EADDRINUSE);
     close(one);
     close(two);
 }
@@ -262,7 +264,7 @@ static void addresses_that_cannot_be_bound_say_why(void **state UNUSED)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        int fd = listener_bind(rows[i].address), error = errno;
+        int fd = listener_bind(rows[i].address, true), error = errno;
 
         if (fd >= 0 || error != rows[i].expected)
             fail_msg("%s: %d, %s", rows[i].address, fd, strerror(error));
@@ -274,7 +276,7 @@ static void ipv6_and_every_address_of_the_machine_can_be_bound(void **state UNUS
     static const char *const rows[] = { "[::1]:0", "[::]:0", "0.0.0.0:0", ":0", "localhost:0" };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        int fd = listener_bind(rows[i]);
+        int fd = listener_bind(rows[i], true);
 
         if (fd < 0 && !(errno == EADDRNOTAVAIL || errno == EAFNOSUPPORT)) /* a machine without v6 */
             fail_msg("%s: %s", rows[i], strerror(errno));
@@ -291,13 +293,13 @@ static void a_stale_unix_socket_is_replaced_and_a_live_one_is_not(void **state U
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof(path), "%s/socket", folder);
     snprintf(address, sizeof(address), "unix:%s", path);
-    fd = listener_bind(address);
+    fd = listener_bind(address, true);
     assert_true(fd >= 0);
-    assert_int_equal(listener_bind(address), -1);
+    assert_int_equal(listener_bind(address, true), -1);
     assert_int_equal(errno, EADDRINUSE);
     close(fd); /* as after a crash: the file stays */
     assert_int_equal(access(path, F_OK), 0);
-    again = listener_bind(address);
+    again = listener_bind(address, true);
     assert_true(again >= 0);
     close(again);
     unlink(path);
