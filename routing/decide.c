@@ -82,9 +82,15 @@ uint32_t decide_turn(const struct decide_call *call)
 {
     _Atomic uint32_t *cursor = &call->pool->state->cursor;
 
-    if (call->tried_count > 0)
+    if (call->tried_count > 0 || call->looks)
         return atomic_load_explicit(cursor, memory_order_relaxed);
     return atomic_fetch_add_explicit(cursor, 1, memory_order_relaxed);
+}
+
+void decide_take_turn(const struct decide_call *call)
+{
+    if (call->tried_count == 0)
+        atomic_fetch_add_explicit(&call->pool->state->cursor, 1, memory_order_relaxed);
 }
 
 /* ---- prices ---- */

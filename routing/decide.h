@@ -3,8 +3,9 @@
  * has not.
  *
  * Runs on a thread that owns a struct decision: an exchange's worker, or its pool's home worker.
- * Reads endpoints' states and what holdings know, changes nothing but the pool's cursor and heat.
- * Takes no exchange, so that whoever holds requests can ask again for one that waits.
+ * Reads endpoints' states and what holdings know, changes nothing but the pool's cursor, heat and
+ * whether it is in panic. Takes no exchange, so that whoever holds requests can ask again for one
+ * that waits.
  */
 #ifndef SLUICE_ROUTING_DECIDE_H
 #define SLUICE_ROUTING_DECIDE_H
@@ -37,7 +38,8 @@ struct decide_call {
     bool keys_exact;                    /* for those who explain */
     const struct prefix_match *matches; /* by endpoint->index: found lately; NULL: look them up */
     bool again;                         /* it was chosen for before: its heat has been noted */
-    uint8_t room;                       /* enum decide_room */
+    bool looks;   /* it goes nowhere yet: its turn is taken when it does (decide_take_turn) */
+    uint8_t room; /* enum decide_room */
 };
 
 enum decide_outcome {
@@ -114,6 +116,8 @@ enum decide_outcome decision_screen(struct decision *decision, struct choice *ch
 void decision_price(struct decision *decision);
 /* For picks: whose turn it is, counted in exchanges: another try takes no other's turn. */
 uint32_t decide_turn(const struct decide_call *call);
+/* Who looked goes. */
+void decide_take_turn(const struct decide_call *call);
 
 /* For picks: who is left. */
 static inline const struct candidate *decision_left(const struct decision *decision, size_t i)

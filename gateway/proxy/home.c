@@ -127,6 +127,7 @@ static bool place(void *user, struct hold_item *item, bool any, double *ret_cost
 
     ticket->call.room = any ? DECIDE_ROOM_OF_ANY : DECIDE_ROOM_OF_BEST;
     ticket->call.now_us = held->home->worker->now_us;
+    ticket->call.looks = true;
     ticket->what = TICKET_GO;
     if (held->full)
         return false;
@@ -153,14 +154,21 @@ static bool place(void *user, struct hold_item *item, bool any, double *ret_cost
     return outcome == DECIDE_CHOSEN;
 }
 
+static bool keep_place(struct ticket *ticket)
+{
+    if (!share_keep(&ticket->call, ticket->endpoint, &ticket->choice, &ticket->place))
+        return false;
+    decide_take_turn(&ticket->call);
+    return true;
+}
+
 /* Its place at the endpoint is taken, and it is on its way. */
 static bool release(void *user, struct hold_item *item)
 {
     struct pool_hold *held = user;
     struct ticket *ticket = ticket_of(item);
 
-    if (ticket->what == TICKET_GO &&
-        !share_keep(&ticket->call, ticket->endpoint, &ticket->choice, &ticket->place))
+    if (ticket->what == TICKET_GO && !keep_place(ticket))
         return false;
     held->full = !decide_may_find_room(ticket->call.pool, ticket->call.now_us);
     hold_charge(&held->hold, item->tenant, item->cost_s);

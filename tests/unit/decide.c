@@ -299,6 +299,49 @@ static void one_that_returns_gets_its_share(void **state)
     fleet_unref(fleet);
 }
 
+static uint32_t looked_at(struct decide_call *call)
+{
+    const struct endpoint *endpoint;
+    struct choice choice;
+
+    call->looks = true;
+    assert_int_equal(decide(decision, call, &endpoint, &choice), DECIDE_CHOSEN);
+    return endpoint->index;
+}
+
+/* Many wait, each is looked at many times, and one at a time goes. */
+static void who_waits_takes_a_turn_when_it_goes(void **state)
+{
+    static const char *const routes[] = { "round_robin", "least_requests", "price" };
+
+    (void)state;
+    for (size_t r = 0; r < ARRAY_LEN(routes); r++) {
+        struct fleet *fleet;
+        struct decide_call call = { .now_us = NOW, .tokens = 100 };
+        uint32_t counts[4] = { 0 };
+        char text[256];
+
+        snprintf(text, sizeof(text),
+                 "pools: [ { name: p, route: %s, endpoints: [ http://a, http://b, http://c, "
+                 "http://d ] } ]\nmodels: [ { name: m, pool: p } ]\n",
+                 routes[r]);
+        fleet = rig_fleet(text, NULL, NULL);
+        call.pool = &fleet->pools[0];
+        for (int n = 0; n < 400; n++) {
+            uint32_t goes = looked_at(&call);
+
+            for (int look = 0; look < 63; look++)
+                assert_int_equal(looked_at(&call), goes);
+            counts[goes]++;
+            decide_take_turn(&call);
+        }
+        for (size_t i = 0; i < ARRAY_LEN(counts); i++)
+            if (counts[i] < 60 || counts[i] > 140)
+                fail_msg("%s: %zu got %u of 400", routes[r], i, counts[i]);
+        fleet_unref(fleet);
+    }
+}
+
 static void an_empty_pool_has_nobody(void **state)
 {
     struct fleet *fleet = rig_fleet("pools: [ { name: p, endpoints: [ \"dns:http://a\" ] } ]\n"
@@ -360,6 +403,52 @@ static void matches_that_are_given_are_believed(void **state)
     fleet_unref(fleet);
 }
 
+/* The first endpoint has nearly all of the prompt, and a queue a tenth of a second long. */
+static uint32_t behind_a_queue(struct decide_call *call)
+{
+    struct signals *signals = &call->pool->endpoints[0].state->signals;
+    const struct endpoint *endpoint;
+    struct share share = { 0 };
+    struct choice choice;
+
+    signals_sent(signals, &share, 1000, 1000, 0.1, NOW);
+    assert_int_equal(decide(decision, call, &endpoint, &choice), DECIDE_CHOSEN);
+    signals_ended(signals, &share, NOW);
+    return endpoint->index;
+}
+
+/* What one asks for waits where it is cached; what many ask for is computed once more elsewhere. */
+static void what_many_ask_for_gets_another_copy(void **state)
+{
+    struct fleet *fleet =
+        rig_fleet("pools: [ { name: p, endpoints: [ \"http://a\", \"http://b\" ] } ]\n"
+                  "models: [ { name: m, pool: p } ]\n",
+                  NULL, NULL);
+    uint64_t keys[60] = { 0 };
+    struct prefix_match matches[2] = { { .blocks = 60 }, { .blocks = 0 } };
+    struct decide_call call = {
+        .pool = &fleet->pools[0],
+        .now_us = NOW,
+        .tokens = 1000,
+        .prompt = { .keys = keys, .count = 60, .block = 16, .tokens = 1000 },
+        .matches = matches,
+    };
+
+    (void)state;
+    keys[59] = 4711;
+    call.again = true; /* the same exchange: it heats nothing */
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(behind_a_queue(&call), 0);
+    call.again = false;
+    for (int i = 0; i < 50; i++)
+        behind_a_queue(&call);
+    assert_int_equal(behind_a_queue(&call), 1);
+    call.now_us += 3600 * CLOCK_US_PER_S; /* long ago */
+    call.again = true;
+    assert_int_equal(behind_a_queue(&call), 0);
+    fleet_unref(fleet);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,8 +457,10 @@ int main(void)
         cmocka_unit_test(endpoints_without_the_model_get_nothing),
         cmocka_unit_test(sessions_stay_at_their_endpoints),
         cmocka_unit_test(one_that_returns_gets_its_share),
+        cmocka_unit_test(who_waits_takes_a_turn_when_it_goes),
         cmocka_unit_test(an_empty_pool_has_nobody),
         cmocka_unit_test(matches_that_are_given_are_believed),
+        cmocka_unit_test(what_many_ask_for_gets_another_copy),
         cmocka_unit_test(the_last_place_is_taken_once),
     };
 
