@@ -269,7 +269,7 @@ class Forwarded(Scenario):
         client.send(head() + SMUGGLED)
         first = client.read_answer()
         self.assertEqual(first.status, 400, "an empty body is no JSON")
-        self.assertEqual(recorder.received(), b"")
+        self.assertNotIn(b"POST", recorder.received())  # what follows is the next request, and may be there by now
 
     def test_we_answer_100_continue_ourselves_and_only_then_ask_for_the_body(self):
         recorder = self.recorder()
