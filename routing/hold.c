@@ -34,7 +34,8 @@ struct hold_tenant {
     struct list link; /* of the hold's tenants */
     uint64_t id;
     double served_s;
-    uint32_t waiting; /* items */
+    uint64_t released_us; /* when one of its items was let go last */
+    uint32_t waiting;     /* items */
 };
 
 struct hold_queue {
@@ -273,38 +274,76 @@ void hold_remove(struct hold *hold, struct hold_item *item)
     item->queue = NULL;
 }
 
+/* The one that goes first of some; NULL: none has room. */
+struct pick {
+    struct hold_item *item;
+    double order_s;
+};
+
 /* The search for the item to let go. */
 struct search {
     struct hold *hold;
     uint64_t now_us;
     double fair_s; /* tenants that had more than this come after those that had less */
-    struct hold_item *best;
-    double best_order_s;
+    struct pick best;
     bool best_is_ahead;
 };
 
-static double waited_s(const struct search *search, const struct hold_item *item)
+static double order_s(const struct search *search, const struct hold_item *item, uint64_t since_us)
 {
-    return search->now_us > item->since_us ? (double)(search->now_us - item->since_us) * 1e-6 : 0;
+    uint64_t waited_us = search->now_us > since_us ? search->now_us - since_us : 0;
+
+    return item->cost_s - (double)waited_us * 1e-6 / search->hold->conf->age;
 }
 
-static void consider(struct search *search, struct hold_item *item)
+/* Whether the item has room; its cost is known anew. */
+static bool fits(const struct search *search, struct hold_item *item)
 {
     struct hold *hold = search->hold;
-    bool ahead = item->queue->tenant->served_s > search->fair_s, fits;
-    double before_s = item->cost_s, order_s;
+    double before_s = item->cost_s;
+    bool has_room =
+        hold->place(hold->user, item, search->now_us >= item->deadline_us, &item->cost_s);
 
-    if (search->best && ahead && !search->best_is_ahead)
-        return;
-    fits = hold->place(hold->user, item, search->now_us >= item->deadline_us, &item->cost_s);
     item->queue->class->cost_s += item->cost_s - before_s;
-    if (!fits)
+    return has_room;
+}
+
+/* The tenant's own first, of the oldest `left`. */
+static struct pick first_of(const struct search *search, struct hold_queue *queue, uint32_t left)
+{
+    struct pick first = { NULL, 0 };
+
+    for (struct list *at = queue->items.next; at != &queue->items && left-- > 0; at = at->next) {
+        struct hold_item *item = CONTAINER_OF(at, struct hold_item, link);
+        double here_s;
+
+        if (!fits(search, item))
+            continue;
+        here_s = order_s(search, item, item->since_us);
+        if (!first.item || here_s < first.order_s)
+            first = (struct pick){ item, here_s };
+    }
+    return first;
+}
+
+/* A tenant's first, against those of others. */
+static void consider(struct search *search, struct hold_queue *queue, uint32_t each)
+{
+    const struct hold_tenant *tenant = queue->tenant;
+    bool ahead = tenant->served_s > search->fair_s;
+    struct pick first;
+
+    if (search->best.item && ahead && !search->best_is_ahead)
         return;
-    order_s = item->cost_s - waited_s(search, item) / hold->conf->age;
-    if (search->best && ahead == search->best_is_ahead && order_s >= search->best_order_s)
+    first = first_of(search, queue, each);
+    if (!first.item)
         return;
-    search->best = item;
-    search->best_order_s = order_s;
+    if (first.item->since_us < tenant->released_us)
+        first.order_s = order_s(search, first.item, tenant->released_us);
+    if (search->best.item && ahead == search->best_is_ahead &&
+        first.order_s >= search->best.order_s)
+        return;
+    search->best = first;
     search->best_is_ahead = ahead;
 }
 
@@ -318,12 +357,9 @@ static void search_class(struct search *search, struct hold_class *class)
 
     while (queues-- > 0) {
         struct list *first = list_pop(&class->queues);
-        struct list *items = &CONTAINER_OF(first, struct hold_queue, link)->items;
-        uint32_t left = each;
 
         list_push(&class->queues, first);
-        for (struct list *at = items->next; at != items && left-- > 0; at = at->next)
-            consider(search, CONTAINER_OF(at, struct hold_item, link));
+        consider(search, CONTAINER_OF(first, struct hold_queue, link), each);
     }
 }
 
@@ -337,10 +373,10 @@ static struct hold_item *find_next(struct hold *hold, uint64_t now_us)
 
     LIST_FOREACH (at, &hold->classes) {
         search_class(&search, CONTAINER_OF(at, struct hold_class, link));
-        if (search.best)
+        if (search.best.item)
             break;
     }
-    return search.best;
+    return search.best.item;
 }
 
 static bool release_one(struct hold *hold, uint64_t now_us)
@@ -350,6 +386,7 @@ static bool release_one(struct hold *hold, uint64_t now_us)
     if (!item || !hold->release(hold->user, item))
         return false;
     hold->released_s += item->cost_s;
+    item->queue->tenant->released_us = now_us;
     hold_remove(hold, item);
     return true;
 }

@@ -5,7 +5,9 @@
  * it. Here it can. Whenever room may have come, those are let go whose best endpoint has room:
  * the highest rank first; in it tenants that had no more than others (VTC: Sheng et al., Fairness
  * in Serving Large Language Models, 2024); of theirs the one with the least seconds to compute,
- * less a share of the time it has waited. Past its deadline any endpoint with room will do.
+ * less a share of the time it has waited. Between tenants a request has waited since one of its
+ * tenant's was let go last: who sends many does not age them all at once, before everybody else's.
+ * Past its deadline any endpoint with room will do.
  *
  * Pure: no socket, no clock. One thread, the pool's home worker. Work a turn is bounded by `look`
  * items for each of `releases`, memory by `length`; a tenant gets no more than `tenant_length`.

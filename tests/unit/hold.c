@@ -126,6 +126,10 @@ static const struct {
       { "a:1,t1", "b:6,t2", "c:1,t2", "d:2,t1", "e:4,t1", "f:4,t1" },
       9,
       "acdebf" },
+    { "a flood that waited for its own is not older than another tenant's one",
+      { "a:1,t1,w9", "b:1,t1,w9", "c:1,t1,w9", "z:1,t2,w1" },
+      9,
+      "azbc" },
     { "only so many are looked at", { "a:5", "b:4", "c:3", "d:2", "e:1" }, 1, "d" },
     { "of each tenant one at least", { "a:5,t1", "b:1,t1", "c:4,t2", "d:4,t3", "e:3,t4" }, 1, "e" },
 };
