@@ -12,8 +12,9 @@
 struct kv_model {
     struct kv_events *events;
     struct list link;
-    struct letter opening, closing;
-    bool used; /* `model` is there */
+    struct letter opening, clearing, closing;
+    _Atomic bool clear_told; /* `clearing` is under way */
+    bool used;               /* `model` is there */
     struct cache_model model;
     uint32_t capacity; /* of the index thread's */
     /* What the last letter about it says; any worker. */
@@ -141,15 +142,17 @@ void kv_model_learn(struct kv_model *model, uint32_t expected, uint32_t found)
 
 static void on_clear(struct letter *letter, void *receiver)
 {
-    struct remark *remark = CONTAINER_OF(letter, struct remark, told.letter);
+    struct kv_model *model = CONTAINER_OF(letter, struct kv_model, clearing);
 
-    end(remark->model);
-    kv_told_free(receiver, &remark->told);
+    (void)receiver;
+    atomic_exchange_explicit(&model->clear_told, false, memory_order_acq_rel);
+    end(model);
 }
 
 void kv_model_clear(struct kv_model *model)
 {
-    (void)remark_send(model, on_clear, 0, 0);
+    if (!atomic_exchange_explicit(&model->clear_told, true, memory_order_acq_rel))
+        mailbox_send(model->events->mailbox, &model->clearing);
 }
 
 static void on_resize(struct letter *letter, void *receiver)
@@ -205,6 +208,7 @@ struct kv_model *kv_model_open(struct kv_events *events, uint32_t capacity)
     atomic_init(&model->capacity_told, capacity);
     atomic_init(&model->column, PREFIX_COLUMN_NONE);
     model->opening.open = on_open;
+    model->clearing.open = on_clear;
     model->closing.open = on_close;
     list_init(&model->link);
     mailbox_send(events->mailbox, &model->opening);

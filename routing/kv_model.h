@@ -25,7 +25,7 @@ void kv_model_expect(struct kv_model *model, const struct prefix_guess *guess);
 /* As cache_model_use and cache_model_learn; keys are copied. Shed likewise. */
 void kv_model_use(struct kv_model *model, const uint64_t *keys, size_t count);
 void kv_model_learn(struct kv_model *model, uint32_t expected, uint32_t found);
-/* Empty again, speculation included. */
+/* Empty again, speculation included. Never shed. */
 void kv_model_clear(struct kv_model *model);
 /* Another capacity, if it is another. */
 void kv_model_resize(struct kv_model *model, uint32_t capacity);

@@ -164,6 +164,20 @@ class Following(Holdings):
         self.wait_expected(gateway, engine, self.text(4))
         self.assertEqual(self.cache(gateway, engine)["source"], "model")
 
+    def test_a_silent_engine_process_that_is_replaced_begins_empty(self):
+        engine = self.engine("--tokenizer", TOKENIZER)
+        gateway = self.start(engine, replays=False, pool={"kv_events": "tcp://{host}:1", "health": {"interval": "100ms"}})
+        self.wait_expected(gateway, engine, self.text(4))
+        self.assertGreater(self.total(gateway, "prefix_index_holders"), 0)
+        engine.stop()
+        self.wait_total(gateway, "prefix_index_holders", 0)
+        after = self.engine("--tokenizer", TOKENIZER, port=engine.port)
+        until("it is well again", lambda: self.total(gateway, "endpoint_ready") == 1, self.slower(5))
+        before = self.total(gateway, "cache_expected_tokens_total")
+        self.assertEqual(self.ask(gateway, after, self.text(4)), 0)
+        gateway.wait_settled()
+        self.assertEqual(self.total(gateway, "cache_expected_tokens_total"), before)
+
     def test_tenants_who_share_nothing_have_a_model_and_the_log_says_so(self):
         engine = self.publishing()
         gateway = self.start(engine, model={"share_prefixes": False}, tenant_header="x-tenant")

@@ -517,6 +517,12 @@ static void a_silent_engine_has_a_model(void **state)
     kv_model_resize(model, 2);
     wait_modelled(&rig, model, keys, 4, 4);
     kv_model_clear(model);
+    kv_model_clear(model);
+    wait_modelled(&rig, model, keys, 0, 0);
+    kv_model_use(model, keys, 4);
+    kv_model_clear(model);
+    kv_model_use(model, keys, 2);
+    wait_modelled(&rig, model, keys, 2, 0);
     kv_model_close(model);
     rig_release(&rig);
 }
