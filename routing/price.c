@@ -3,6 +3,8 @@
  */
 #include "routing/price.h"
 
+#include "gateway/base/random.h"
+
 /* Prices this near are equal: a wider band costs hits (1 % is already enough to agree on cold
  * prompts). */
 #define TIE_FACTOR 1.01
@@ -151,14 +153,9 @@ bool price_has_room(const struct price_conf *conf, const struct price_request *r
            load->queued_tokens + uncached <= conf->step_tokens;
 }
 
-/* SplitMix64's finalizer (Steele, Lea, Flood, 2014). */
 uint64_t price_rendezvous(uint64_t key, uint64_t name)
 {
-    uint64_t h = key ^ name;
-
-    h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9ull;
-    h = (h ^ (h >> 27)) * 0x94d049bb133111ebull;
-    return h ^ (h >> 31);
+    return random_mix(key ^ name);
 }
 
 size_t price_best(const struct price_request *request, const struct price_candidate *candidates,

@@ -4,6 +4,7 @@
 #include "routing/rounds.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/base/random.h"
 
 #include <stdlib.h>
 
@@ -19,16 +20,12 @@ struct rounds {
     struct list waiting; /* asked->turn, first come, first served */
     size_t count;
     unsigned open;   /* questions under way */
-    uint64_t random; /* state of a generator (splitmix64) */
+    uint64_t random; /* state of random_next */
 };
 
 static double rounds_random(struct rounds *rounds)
 {
-    uint64_t z = rounds->random += 0x9e3779b97f4a7c15ull;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
-    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
+    return (double)(random_next(&rounds->random) >> 11) * 0x1p-53;
 }
 
 static void asked_schedule(struct asked *asked, uint64_t after_ms)

@@ -6,6 +6,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/metric.h"
+#include "gateway/base/random.h"
 #include "gateway/proxy/home.h"
 #include "routing/hold_conf.h"
 
@@ -59,14 +60,9 @@ void exchanges_meet(struct exchanges *exchanges, struct worker *const *workers, 
     exchanges->peer_count = count;
 }
 
-/* splitmix64 (S. Vigna, public domain reference): spreads well, costs nothing. */
 uint64_t exchange_random(struct exchanges *exchanges)
 {
-    uint64_t z = exchanges->random += 0x9e3779b97f4a7c15ull;
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
-    return z ^ z >> 31;
+    return random_next(&exchanges->random);
 }
 
 /* ---- waking and moving ---- */

@@ -133,7 +133,7 @@ struct exchanges {
     size_t pipeline_bytes;     /* of it that the metric has */
     uint64_t pipeline_long_us; /* the turn (worker->now_us) in which it did its last long work */
     uint64_t prefix_seed;      /* of all workers, where the directive is left out */
-    uint64_t random;           /* state of a generator (splitmix64), not for secrets */
+    uint64_t random;           /* state of random_next */
 };
 
 /* A request's head is complete. From a conn's on_stream. */
