@@ -63,7 +63,6 @@ static void begin(struct decision *d, const struct decide_call *call)
     d->call = call;
     d->count = d->left_count = pool->count;
     d->best = 0;
-    d->has_room = true;
     d->priced = false;
     for (size_t i = 0; i < pool->count; i++) {
         const struct endpoint *endpoint = &pool->endpoints[i];
@@ -232,10 +231,14 @@ static bool best_with_room(struct decision *d)
 /* It may go to d->best now. */
 static bool find_room(struct decision *d)
 {
-    d->has_room = has_room(d, d->best);
-    if (d->call->room == DECIDE_ROOM_OF_ANY && !d->has_room)
-        d->has_room = best_with_room(d);
-    return d->has_room || d->call->room == DECIDE_ROOM_IGNORED;
+    switch (d->call->room) {
+    case DECIDE_ROOM_OF_BEST:
+        return has_room(d, d->best);
+    case DECIDE_ROOM_OF_ANY:
+        return has_room(d, d->best) || best_with_room(d);
+    default: /* DECIDE_ROOM_IGNORED */
+        return true;
+    }
 }
 
 /* For the least that could be asked for. */

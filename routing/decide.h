@@ -79,8 +79,7 @@ struct decision {
 
     uint32_t *left;
     size_t left_count;
-    size_t best;   /* of left: the pick's; meaningless after DECIDE_NONE and without anybody left */
-    bool has_room; /* best has; true where nothing was priced */
+    size_t best; /* of left: the pick's; meaningless after DECIDE_NONE and without anybody left */
 
     uint32_t longest; /* blocks of the prompt that one of them has; while `priced` */
     bool priced;      /* the pick looked at prices, and what follows is there */
