@@ -60,12 +60,13 @@ static bool put_name(struct expansion *e, struct slice name)
 
 static bool is_whole(const char *url)
 {
-    const char *port = strrchr(url, ':');
+    const char *colon = strrchr(url, ':');
+    uint64_t port;
 
     if (strncmp(url, "ipc://", 6) == 0)
         return url[6] != 0;
-    return strncmp(url, "tcp://", 6) == 0 && port > url + 6 && port[1] != 0 &&
-           port[1 + strspn(port + 1, "0123456789")] == 0;
+    return strncmp(url, "tcp://", 6) == 0 && colon > url + 6 &&
+           slice_u64(slice_str(colon + 1), &port) && port >= 1 && port <= UINT16_MAX;
 }
 
 const char *kv_url_expand(const char *pattern, struct slice host, uint16_t port,
