@@ -67,6 +67,26 @@ def alike():
         yield batch(*[stored([(k << 48) | n], parent=((k - 1) << 48) | n if k else None) for k in range(500)])
 
 
+def crowds():
+    """Pages of one token that all hang on one, which comes and goes."""
+    yield batch(stored([0], page=1))
+    for n in range(10):
+        yield batch(stored([1 + n * 60000], parent=0, page=1),
+                    *[stored([1 + n * 60000 + k], parent=0, page=1) for k in range(20000)])
+        yield batch(*[event for k in range(10000) for event in (removed([0]), stored([0], page=1))])
+
+
+def removed(hashes):
+    return {"type": "BlockRemoved", "block_hashes": hashes, "medium": "GPU"}
+
+
+def leaps():
+    """Numbers in no order at all, each batch with pages."""
+    source = random.Random(6)
+    for n in range(3000):
+        yield [b"kv@", struct.pack(">Q", source.randrange(1 << 63)), batch(stored(list(range(n * 500, n * 500 + 500))))]
+
+
 def whole(payloads):
     """As they come, numbered one after the other."""
     for payload in payloads:
@@ -89,6 +109,8 @@ ATTACKS = {
     "unknown": lambda: whole([batch(*[{"type": "BlockMoved", "n": n} for n in range(60000)])]),
     "floods": lambda: whole(floods()),
     "alike": lambda: whole(alike()),
+    "crowds": lambda: whole(crowds()),
+    "leaps": leaps,
     "frames": frames,
     "huge": lambda: whole([b"\x93" + b"\0" * (32 << 20)]),
 }

@@ -311,7 +311,7 @@ class Hostile(Holdings):
         self.assertEqual(sum("no KV events" in line for line in gateway.lines), 1)
 
     def test_floods_are_bounded(self):
-        engine, gateway, before = self.attack("alike", "floods")
+        engine, gateway, before = self.attack("alike", "floods", "leaps", "crowds")
         self.wait_count(gateway, "batches", 30)
         self.assert_unharmed(gateway, engine, before)
 
