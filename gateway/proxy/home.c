@@ -162,6 +162,20 @@ static bool keep_place(struct ticket *ticket)
     return true;
 }
 
+/* No endpoint has room: asked of the oldest and the newest ticket, whose fleets may differ where
+ * the older one's version is in no newer fleet. */
+static bool is_full(const struct pool_hold *held, uint64_t now_us)
+{
+    const struct pool *oldest, *newest;
+
+    if (list_is_empty(&held->tickets))
+        return false;
+    oldest = CONTAINER_OF(held->tickets.next, struct ticket, link)->call.pool;
+    newest = CONTAINER_OF(held->tickets.prev, struct ticket, link)->call.pool;
+    return !decide_may_find_room(oldest, now_us) &&
+           (newest == oldest || !decide_may_find_room(newest, now_us));
+}
+
 /* Its place at the endpoint is taken, and it is on its way. */
 static bool release(void *user, struct hold_item *item)
 {
@@ -170,11 +184,11 @@ static bool release(void *user, struct hold_item *item)
 
     if (ticket->what == TICKET_GO && !keep_place(ticket))
         return false;
-    held->full = !decide_may_find_room(ticket->call.pool, ticket->call.now_us);
     hold_charge(&held->hold, item->tenant, item->cost_s);
     ticket->room_us = held->room_us;
     list_remove(&ticket->link);
     list_push(&held->going, &ticket->link);
+    held->full = is_full(held, ticket->call.now_us);
     return true;
 }
 
@@ -241,12 +255,11 @@ static void end_shedding(struct pool_hold *held)
 /* Room is what one request was made for most of the time: after it the rest need not be asked. */
 static void take_turn(struct pool_hold *held)
 {
-    const struct ticket *first = CONTAINER_OF(held->tickets.next, struct ticket, link);
     struct worker *worker = held->home->worker;
     uint64_t now_us = worker->now_us;
     bool more;
 
-    held->full = held->hold.count > 0 && !decide_may_find_room(first->call.pool, now_us);
+    held->full = is_full(held, now_us);
     more = hold_turn(&held->hold, now_us);
     answer_going(held);
     held->full = false;

@@ -33,8 +33,11 @@ class Hold(Scenario):
         self.gate.release(10000)
 
     def gated(self, connection):
+        self.gated_by(self.gate, connection)
+
+    def gated_by(self, gate, connection):
         while request := connection.read_request():
-            self.gate.acquire(timeout=20)
+            gate.acquire(timeout=20)
             if b'"stream": true' in request.body:
                 connection.send(SSE_HEAD + chunk(STREAM) + LAST_CHUNK)
             else:
@@ -270,6 +273,30 @@ class Reloads(Hold):
         until("it is live", lambda: gateway.generation() == 2, self.slower(5))
         self.open_gate()
         self.assertEqual([client.read_answer().status for client in clients], [200, 200])
+
+    def test_one_that_keeps_to_an_older_version_stands_in_nobodys_way(self):
+        """Its version has another name now: it waits for the endpoint it knows, others take what is new."""
+        gateway = self.start()
+        clients = [self.occupy(gateway), self.ask(gateway, "old")]
+        self.waiting(gateway, 1)
+        gate = threading.Semaphore(0)
+        self.addCleanup(lambda: gate.release(100))
+        more = self.recorder(lambda connection: self.gated_by(gate, connection))
+        configuration = json.loads(json.dumps(gateway.configuration))
+        configuration["pools"][0]["endpoints"].append(more.url)
+        configuration["models"][0]["versions"][0]["name"] = "renamed"
+        gateway.write(configuration)
+        gateway.reload()
+        until("it is live", lambda: gateway.generation() == 2, self.slower(5))
+        clients.append(self.ask(gateway, "takes the new one"))
+        more.wait_requests(1)
+        clients.append(self.ask(gateway, "waits for it"))
+        self.waiting(gateway, 2)
+        gate.release(100)
+        self.assertEqual([clients[i].read_answer().status for i in (2, 3)], [200, 200])
+        self.assertEqual(len(self.endpoint.requests), 1)
+        self.open_gate()
+        self.assertEqual([clients[i].read_answer().status for i in (0, 1)], [200, 200])
 
 
 class KeepAlive(Hold):
