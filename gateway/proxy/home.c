@@ -116,6 +116,15 @@ static void keep_matches(struct pool_hold *held, struct ticket *ticket)
     memcpy(kept->at, decision->matches, decision->count * sizeof(*kept->at));
 }
 
+/* Nobody waits: megabytes where the pool is large. */
+static void drop_kept(struct pool_hold *held)
+{
+    for (size_t i = 0; i < KEPT_COUNT; i++) {
+        free(held->kept[i].at);
+        held->kept[i].at = NULL;
+    }
+}
+
 /* ---- the hold's questions ---- */
 
 static bool place(void *user, struct hold_item *item, bool any, double *ret_cost_s)
@@ -284,6 +293,8 @@ static void on_look(struct timer *timer)
     end_shedding(held);
     if (held->hold.count > 0)
         worker_defer(held->home->worker, WORKER_WAKE, &held->turn);
+    else
+        drop_kept(held);
     arm_look(held);
 }
 
@@ -309,8 +320,7 @@ static void pool_hold_free(struct pool_hold *held)
     timer_clear(&held->look);
     defer_cancel(&held->turn);
     list_remove(&held->link);
-    for (size_t i = 0; i < KEPT_COUNT; i++)
-        free(held->kept[i].at);
+    drop_kept(held);
     held->state->hold = NULL;
     snapshot_unref(&held->state->snapshot);
     free(held->name);
