@@ -100,7 +100,8 @@ bool hold_turn(struct hold *hold, uint64_t now_us) MUST_USE;
  */
 double hold_predict_s(struct hold *hold, int rank, uint64_t now_us);
 
-/* A tenant got so much service, whether its request waited or not. */
+/* A tenant got so much service. The caller decides what counts: the gateway charges those that
+ * waited. */
 void hold_charge(struct hold *hold, uint64_t tenant, double service_s);
 
 #endif

@@ -18,7 +18,8 @@
 #include <string.h>
 #include <sys/random.h>
 
-/* Endpoints of one pool that are looked at: as many as routing/decide.c looks at. */
+/* Endpoints of one pool that are looked at: what those behind them have is not known, and they are
+ * priced as if they had nothing. */
 #define ENDPOINTS_MAX 4096
 #define SUBJECT_MAX   256 /* bytes of an endpoint in the log */
 /* Trust in a match: found by expected tokens, as a running ratio. One prompt in sixteen counts;

@@ -53,6 +53,10 @@ static const struct row rows[] = {
     { "pinned to nobody", "round_robin", "...", 30, 0, "", 9, "n", false },
 };
 
+static const char three[] =
+    "pools: [ { name: p, endpoints: [ \"http://a\", \"http://b\", \"http://c\" ] } ]\n"
+    "models: [ { name: m, pool: p } ]\n";
+
 static struct fleet *make(const struct row *row)
 {
     char text[2048];
@@ -154,10 +158,7 @@ static void the_cheapest_with_room_is_chosen(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(room_rows); i++) {
-        struct fleet *fleet = rig_fleet(
-            "pools: [ { name: p, endpoints: [ \"http://a\", \"http://b\", \"http://c\" ] } ]\n"
-            "models: [ { name: m, pool: p } ]\n",
-            NULL, NULL);
+        struct fleet *fleet = rig_fleet(three, NULL, NULL);
         const struct pool *pool = &fleet->pools[0];
         const struct endpoint *endpoint = NULL;
         struct decide_call call = {
@@ -213,10 +214,7 @@ static void endpoints_without_the_model_get_nothing(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(model_rows); i++) {
-        struct fleet *fleet = rig_fleet(
-            "pools: [ { name: p, endpoints: [ \"http://a\", \"http://b\", \"http://c\" ] } ]\n"
-            "models: [ { name: m, pool: p } ]\n",
-            NULL, NULL);
+        struct fleet *fleet = rig_fleet(three, NULL, NULL);
         const struct pool *pool = &fleet->pools[0];
         struct decide_call call = { .pool = pool, .now_us = NOW, .tokens = 100, .model = 5 };
 
