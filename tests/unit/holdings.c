@@ -196,6 +196,15 @@ static void learn(struct rig *rig, int64_t found)
                        .tokens = 129, .cached = (uint64_t)found, .cached_said = found >= 0 });
 }
 
+static json_int_t expected_so_far(const struct endpoint *endpoint)
+{
+    json_t *json = holdings_json(endpoint);
+    json_int_t tokens = json_integer_value(json_object_get(json, "expected_tokens"));
+
+    json_decref(json);
+    return tokens;
+}
+
 static void usage_teaches_what_a_match_is_worth(void **state)
 {
     struct rig rig;
@@ -215,6 +224,7 @@ static void usage_teaches_what_a_match_is_worth(void **state)
     for (int i = 0; i < 20; i++) /* more than there are: such a word teaches nothing */
         learn(&rig, 1000000);
     assert_int_equal(match_of(&rig, 0).blocks, BLOCKS);
+    assert_int_equal(expected_so_far(endpoint), 3 * 128);
     for (int i = 0; i < 100; i++) /* one that says when there are some */
         learn(&rig, -1);
     wait_match(&rig, 0, 0, 0);
