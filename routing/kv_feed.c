@@ -13,6 +13,7 @@
 
 #include "gateway/base/clock.h"
 #include "routing/kv_parts.h"
+#include "routing/kv_patience.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -27,10 +28,7 @@
 #define NUMBER_BYTES     8
 #define RECONNECT_MS     100
 #define RECONNECT_MAX_MS 5000
-/* A replay that stands still, and how long after one that failed no other is tried. */
-#define REPLAY_IDLE_US     (2 * CLOCK_US_PER_S)
-#define REPLAY_COOLDOWN_US (30 * CLOCK_US_PER_S)
-#define REPLAY_END         UINT64_MAX
+#define REPLAY_END       UINT64_MAX
 /* libzmq connects again by itself, but not after a message that is too large: then its socket is
  * made anew, as after a longer time without a connection. */
 #define REOPEN_US (2 * RECONNECT_MAX_MS * CLOCK_US_PER_MS)
@@ -65,9 +63,12 @@ struct kv_feed {
     bool listening; /* `settings` and `source` are there */
     struct settings settings;
     struct kv_source source;
-    void *sub, *monitor, *dealer;
-    struct timer replay_idle, reopen;
-    uint64_t no_replay_until_us;
+    void *sub, *monitor;
+    void *dealer; /* NULL: no replay is under way, though one may wait for its time */
+    struct kv_patience patience;
+    uint64_t replay_from, replays; /* the one that waits; those that began */
+    struct timer replay;           /* it is to begin, or has failed */
+    struct timer reopen;           /* sockets are made anew */
     uint64_t connects;
     uint64_t no_word_until_us; /* of connections */
     uint64_t quiet_until_us[ARRAY_LEN(sayings)];
@@ -184,7 +185,7 @@ static void feed_publish(struct kv_feed *feed)
         [KV_FEED_REPEATED] = source->stats.repeated, [KV_FEED_ORPHANS] = mirror->orphans,
         [KV_FEED_FOREIGN] = mirror->foreign,         [KV_FEED_REFUSED] = mirror->refused,
         [KV_FEED_UNKNOWN] = source->tally.unknown,   [KV_FEED_MALFORMED] = source->stats.malformed,
-        [KV_FEED_GAPS] = source->stats.gaps,         [KV_FEED_REPLAYS] = source->stats.replays,
+        [KV_FEED_GAPS] = source->stats.gaps,         [KV_FEED_REPLAYS] = feed->replays,
         [KV_FEED_HOLES] = source->stats.holes,       [KV_FEED_RESTARTS] = source->stats.restarts,
         [KV_FEED_CLEARS] = mirror->clears,           [KV_FEED_CONNECTS] = feed->connects,
     };
@@ -218,7 +219,7 @@ void kv_sockets_free(struct kv_events *events)
     zmq_ctx_term(events->zmq);
 }
 
-/* A socket of the feed, whose descriptor rings for it. */
+/* A socket of the feed, whose descriptor rings for it. NULL: there is none left. */
 static void *socket_new(struct kv_feed *feed, int type)
 {
     struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.ptr = feed };
@@ -229,8 +230,11 @@ static void *socket_new(struct kv_feed *feed, int type)
     if (!socket)
         return NULL;
     zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof(linger));
-    zmq_getsockopt(socket, ZMQ_FD, &fd, &size);
-    epoll_ctl(feed->events->epoll, EPOLL_CTL_ADD, fd, &event);
+    if (zmq_getsockopt(socket, ZMQ_FD, &fd, &size) != 0 ||
+        epoll_ctl(feed->events->epoll, EPOLL_CTL_ADD, fd, &event) != 0) {
+        zmq_close(socket); /* nobody would hear it */
+        return NULL;
+    }
     return socket;
 }
 
@@ -267,52 +271,93 @@ static void set_network(void *socket)
     set_number(socket, ZMQ_TCP_KEEPALIVE_CNT, 3);
 }
 
-static void replay_begin(struct kv_feed *feed, struct kv_replay replay);
+/* ---- replays ---- */
+
+static bool may_replay(const struct kv_feed *feed)
+{
+    return feed->settings.replay_url && kv_patience_allows(&feed->patience, feed->events->now_us);
+}
+
+/* Live batches wait from now on, until it has begun and ended. */
+static void replay_want(struct kv_feed *feed, struct kv_replay replay)
+{
+    if (!replay.wanted)
+        return;
+    feed->replay_from = replay.from;
+    timer_set(&feed->events->timers, &feed->replay,
+              kv_patience_next_us(&feed->patience, feed->events->now_us));
+}
+
+static void replay_stop(struct kv_feed *feed)
+{
+    timer_clear(&feed->replay);
+    socket_free(feed, &feed->dealer);
+}
 
 static void replay_end(struct kv_feed *feed, bool complete)
 {
-    timer_clear(&feed->replay_idle);
-    socket_free(feed, &feed->dealer);
+    uint64_t holes = feed->source.stats.holes;
+    struct kv_replay another;
+    enum kv_replay_end end = KV_REPLAY_FAILED;
+
+    replay_stop(feed);
+    another = kv_source_replay_ended(&feed->source, complete);
     if (complete) {
+        bool useless = another.wanted || feed->source.stats.holes > holes;
+
+        end = useless ? KV_REPLAY_USELESS : KV_REPLAY_USEFUL;
         atomic_store_explicit(&feed->heard, true, memory_order_relaxed);
     } else {
-        feed->no_replay_until_us = feed->events->now_us + REPLAY_COOLDOWN_US;
-        log_warn(&feed->subject, "replay: no answer, what was held is forgotten");
+        log_warn(&feed->subject, "replay: it came to no end, what was held is forgotten");
     }
-    replay_begin(feed, kv_source_replay_ended(&feed->source, complete));
+    kv_patience_ended(&feed->patience, end, feed->events->now_us);
+    replay_want(feed, another);
     kv_feed_is_ready(feed); /* batches waited meanwhile */
 }
 
-static void on_replay_idle(struct timer *timer)
+/* The connection is another: what the replay would bring may be the old engine's. */
+static void replay_abandon(struct kv_feed *feed)
 {
-    struct kv_feed *feed = CONTAINER_OF(timer, struct kv_feed, replay_idle);
-
-    replay_end(feed, /* complete= */ false);
-    feed_publish(feed);
+    if (!feed->source.replaying)
+        return;
+    if (feed->dealer)
+        kv_patience_ended(&feed->patience, KV_REPLAY_USELESS, feed->events->now_us);
+    replay_stop(feed);
+    (void)kv_source_replay_ended(&feed->source, /* complete= */ false);
 }
 
-static void replay_begin(struct kv_feed *feed, struct kv_replay replay)
+static void replay_set_timer(struct kv_feed *feed)
+{
+    timer_set(&feed->events->timers, &feed->replay, kv_patience_until_us(&feed->patience));
+}
+
+static void replay_begin(struct kv_feed *feed)
 {
     char number[NUMBER_BYTES];
 
-    if (!replay.wanted)
-        return;
-    if (feed->events->now_us >= feed->no_replay_until_us)
-        feed->dealer = socket_new(feed, ZMQ_DEALER);
-    if (!feed->dealer) {
-        (void)kv_source_replay_ended(&feed->source, /* complete= */ false);
-        return;
-    }
     log_info(&feed->subject, "replay: asking for batches from %llu on",
-             (unsigned long long)replay.from);
+             (unsigned long long)feed->replay_from);
     set_network(feed->dealer);
     for (size_t i = 0; i < NUMBER_BYTES; i++)
-        number[i] = (char)(replay.from >> 8 * (NUMBER_BYTES - 1 - i));
+        number[i] = (char)(feed->replay_from >> 8 * (NUMBER_BYTES - 1 - i));
     zmq_connect(feed->dealer, feed->settings.replay_url);
     zmq_send(feed->dealer, "", 0, ZMQ_SNDMORE);
     zmq_send(feed->dealer, number, sizeof(number), 0);
-    timer_set(&feed->events->timers, &feed->replay_idle, feed->events->now_us + REPLAY_IDLE_US);
+    feed->replays++;
+    kv_patience_begun(&feed->patience, feed->events->now_us);
+    replay_set_timer(feed);
     kv_feed_is_ready(feed);
+}
+
+static void on_replay(struct timer *timer)
+{
+    struct kv_feed *feed = CONTAINER_OF(timer, struct kv_feed, replay);
+
+    if (!feed->dealer && (feed->dealer = socket_new(feed, ZMQ_DEALER)))
+        replay_begin(feed);
+    else
+        replay_end(feed, /* complete= */ false);
+    feed_publish(feed);
 }
 
 /* One message of the replay; an empty frame comes first, a topic from some. False: none is there.
@@ -326,7 +371,8 @@ static bool replay_turn(struct kv_feed *feed)
 
     if (!feed->dealer || !frames_receive(feed->dealer, &frames))
         return false;
-    timer_set(&feed->events->timers, &feed->replay_idle, feed->events->now_us + REPLAY_IDLE_US);
+    kv_patience_heard(&feed->patience, feed->events->now_us);
+    replay_set_timer(feed);
     if (!frames_batch(&frames, 4, &number, &payload) &&
         !frames_batch(&frames, 3, &number, &payload))
         feed->source.stats.malformed++;
@@ -340,6 +386,8 @@ static bool replay_turn(struct kv_feed *feed)
     return true;
 }
 
+/* ---- turns ---- */
+
 static bool live_turn(struct kv_feed *feed)
 {
     struct frames frames;
@@ -348,8 +396,9 @@ static bool live_turn(struct kv_feed *feed)
 
     if (feed->source.replaying || !frames_receive(feed->sub, &frames))
         return false;
+    feed->source.can_replay = may_replay(feed);
     if (frames_batch(&frames, 3, &number, &payload) && number != REPLAY_END)
-        replay_begin(feed, kv_source_live(&feed->source, number, payload));
+        replay_want(feed, kv_source_live(&feed->source, number, payload));
     else
         feed->source.stats.malformed++;
     frames_release(&frames);
@@ -369,9 +418,9 @@ static void on_connected(struct kv_feed *feed)
     feed->connects++;
     say_connection(feed, "connected");
     atomic_store_explicit(&feed->connected, true, memory_order_relaxed);
-    if (feed->source.replaying)
-        replay_end(feed, /* complete= */ false);
-    replay_begin(feed, kv_source_connected(&feed->source));
+    replay_abandon(feed);
+    feed->source.can_replay = may_replay(feed);
+    replay_want(feed, kv_source_connected(&feed->source));
 }
 
 static void on_disconnected(struct kv_feed *feed)
@@ -448,7 +497,8 @@ static void open_sockets(struct kv_feed *feed)
 
     feed->sub = socket_new(feed, ZMQ_SUB);
     if (!feed->sub) {
-        log_error(&feed->subject, "no socket left, its events are not heard");
+        log_error(&feed->subject, "no socket left, trying again");
+        timer_set(&feed->events->timers, &feed->reopen, feed->events->now_us + REOPEN_US);
         return;
     }
     open_monitor(feed);
@@ -510,10 +560,9 @@ static void feed_silence(struct kv_feed *feed)
     if (!feed->listening)
         return;
     feed->listening = false;
-    timer_clear(&feed->replay_idle);
+    replay_stop(feed);
     timer_clear(&feed->reopen);
     list_remove(&feed->ready_link);
-    socket_free(feed, &feed->dealer);
     close_sockets(feed);
     kv_source_release(&feed->source);
     settings_release(&feed->settings);
@@ -527,7 +576,7 @@ static void feed_listen(struct kv_feed *feed, const struct settings *settings)
 {
     feed->settings = *settings;
     feed->listening = true;
-    feed->no_replay_until_us = 0;
+    feed->patience = (struct kv_patience){ 0 };
     kv_source_init(&feed->source, feed->events->index, settings->block, settings->prefix_seed,
                    slice_str(settings->cache), settings->replay_url != NULL);
     open_sockets(feed);
@@ -583,7 +632,7 @@ struct kv_feed *kv_feed_open(struct kv_events *events, const struct kv_feed_conf
     feed->closing.open = on_close;
     list_init(&feed->link);
     list_init(&feed->ready_link);
-    timer_init(&feed->replay_idle, on_replay_idle);
+    timer_init(&feed->replay, on_replay);
     timer_init(&feed->reopen, on_reopen);
     atomic_init(&feed->column, PREFIX_COLUMN_NONE);
     mailbox_send(events->mailbox, &feed->opening);

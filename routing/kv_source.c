@@ -71,7 +71,6 @@ static struct kv_replay ask(struct kv_source *source, uint64_t from, uint64_t wa
     source->starts_over = false;
     source->compares = source->following && from < source->next;
     source->wanted = wanted;
-    source->stats.replays++;
     return (struct kv_replay){ .wanted = true, .from = from };
 }
 

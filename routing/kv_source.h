@@ -31,7 +31,6 @@ struct kv_source_stats {
     uint64_t batches;   /* applied */
     uint64_t repeated;  /* came again, and were passed over */
     uint64_t gaps;      /* numbers were missing */
-    uint64_t replays;   /* asked for */
     uint64_t holes;     /* batches lost for good */
     uint64_t restarts;  /* the engine began anew */
     uint64_t malformed; /* batches, or events in them, that are not what they must be */
@@ -41,9 +40,9 @@ struct kv_source {
     struct kv_mirror mirror;
     struct kv_decoder decoder;
     struct kv_tally tally;
-    bool can_replay;
-    bool following; /* `next` is known */
-    bool adopts;    /* no replay helped: the next batch is a beginning, whatever its number */
+    bool can_replay; /* the caller's: lost batches may be asked for now */
+    bool following;  /* `next` is known */
+    bool adopts;     /* no replay helped: the next batch is a beginning, whatever its number */
     bool replaying;
     bool starts_over; /* another replay, from 0, when this one ends */
     bool compares;    /* the replay's next batch is one that was had before */

@@ -32,6 +32,7 @@ struct publisher {
     char url[64], replay_url[64];
     struct kv_batches batches;
     bool with_topic; /* in replays, as newer ones do */
+    bool forgetful;  /* a replay ends at once: nothing is kept */
 };
 
 static const struct blocks_scope scope = { .prefix_seed = 3, .model = SLICE_INIT("m") };
@@ -103,7 +104,7 @@ static void serve_replay(struct publisher *publisher)
     assert_int_equal(zmq_recv(publisher->router, number, sizeof(number), 0), 8);
     for (int i = 0; i < 8; i++)
         from = from << 8 | (uint8_t)number[i];
-    for (; from < publisher->batches.next; from++)
+    for (; from < publisher->batches.next && !publisher->forgetful; from++)
         answer(publisher, peer, (size_t)peer_len, from,
                buf_join((struct buf *)&kv_batches_kept(&publisher->batches, from)->payload));
     answer(publisher, peer, (size_t)peer_len, UINT64_MAX, (struct slice){ NULL, 0 });
@@ -295,6 +296,35 @@ static void a_gap_is_replayed(void **state)
     wait_held(&rig, 8, BLOCKS);
     assert_int_equal(held(&rig, rig.feed, 7), BLOCKS);
     assert_int_equal(kv_feed_count(rig.feed, KV_FEED_HOLES), 0);
+    rig_release(&rig);
+}
+
+/* Each costs a connection: a publisher that loses batch after batch and has none of them any more
+ * is soon asked no more, and what it says later is heard without. */
+static void replays_that_bring_nothing_become_seldom(void **state)
+{
+    uint64_t until_us = clock_now_us() + WAIT_US;
+    struct rig rig;
+
+    (void)state;
+    rig_init(&rig);
+    rig.publisher.forgetful = true;
+    rig.feed = open_feed(&rig, &rig.publisher, /* replays= */ true, NULL);
+    wait_heard(rig.feed, &rig.publisher, "");
+    while (kv_feed_count(rig.feed, KV_FEED_GAPS) < 500) {
+        assert_true(clock_now_us() < until_us);
+        kv_batches_flush(&rig.publisher.batches); /* lost */
+        publish(&rig.publisher, "", kv_batches_flush(&rig.publisher.batches));
+        serve_replay(&rig.publisher);
+    }
+    assert_in_range(kv_feed_count(rig.feed, KV_FEED_REPLAYS), 2, 16);
+    while (held(&rig, rig.feed, 8) != BLOCKS) {
+        assert_true(clock_now_us() < until_us);
+        store_prompt(&rig.publisher, 8);
+        publish(&rig.publisher, "", kv_batches_flush(&rig.publisher.batches));
+        serve_replay(&rig.publisher);
+        poll(NULL, 0, 1);
+    }
     rig_release(&rig);
 }
 
@@ -604,6 +634,7 @@ int main(void)
         cmocka_unit_test(what_is_published_is_held),
         cmocka_unit_test(what_was_said_before_the_connection_is_replayed),
         cmocka_unit_test(a_gap_is_replayed),
+        cmocka_unit_test(replays_that_bring_nothing_become_seldom),
         cmocka_unit_test(an_engine_that_restarts_begins_empty),
         cmocka_unit_test(other_topics_are_not_heard),
         cmocka_unit_test(messages_that_are_no_batches_are_counted_and_passed_over),
