@@ -11,7 +11,7 @@
 
 #define PARTS_MAX 64 /* of a template; the longest known has five */
 
-/* Stands for the text in a list of ids: no id is as large. */
+/* Stands for the text in a list of ids, or for no id: none is as large. */
 #define TEXT_ID UINT32_MAX
 
 struct parts {
@@ -53,26 +53,41 @@ static bool read_pair(const struct node *node, uint32_t *ret_id)
     return node_text(&text, &content) && node_id(&id, ret_id);
 }
 
-/* BertProcessing and RobertaProcessing. */
-static bool apply_bert(const struct node *node, struct parts *parts)
+/* `ids` with an id in front, or TEXT_ID for none, and one behind. */
+static void surround(struct ids *ids, uint32_t before, uint32_t after)
+{
+    struct ids around;
+
+    ids_init(&around);
+    if (before != TEXT_ID)
+        ids_add(&around, before);
+    append(&around, ids);
+    ids_add(&around, after);
+    ids_release(ids);
+    *ids = around;
+}
+
+/* Later sequences are behind a second `sep` where they are `parted`. */
+static bool apply_pairs(const struct node *node, struct parts *parts, bool parted)
 {
     struct node sep = node_get(node, "sep"), cls = node_get(node, "cls");
     uint32_t sep_id, cls_id;
 
     if (!read_pair(&sep, &sep_id) || !read_pair(&cls, &cls_id))
         return false;
-    for (size_t i = 0; i < parts->count; i++) {
-        struct ids around;
-
-        ids_init(&around);
-        if (i == 0)
-            ids_add(&around, cls_id);
-        append(&around, &parts->list[i]);
-        ids_add(&around, sep_id);
-        ids_release(&parts->list[i]);
-        parts->list[i] = around;
-    }
+    for (size_t i = 0; i < parts->count; i++)
+        surround(&parts->list[i], i == 0 ? cls_id : parted ? sep_id : TEXT_ID, sep_id);
     return true;
+}
+
+static bool apply_bert(const struct node *node, struct parts *parts)
+{
+    return apply_pairs(node, parts, /* parted= */ false);
+}
+
+static bool apply_roberta(const struct node *node, struct parts *parts)
+{
+    return apply_pairs(node, parts, /* parted= */ true);
 }
 
 static bool read_special(const struct node *node, const struct node *tokens, struct ids *ids)
@@ -153,14 +168,29 @@ static bool apply_template(const struct node *node, struct parts *parts)
     return good;
 }
 
+/* Says where tokens lie, which nobody asks here. */
+static bool apply_nothing(const struct node *node, struct parts *parts)
+{
+    (void)node;
+    (void)parts;
+    return true;
+}
+
 static bool apply(const struct node *node, struct slice type, void *user)
 {
-    if (slice_eq(type, SLICE("ByteLevel"))) /* says where tokens lie, which nobody asks here */
-        return true;
-    if (slice_eq(type, SLICE("BertProcessing")) || slice_eq(type, SLICE("RobertaProcessing")))
-        return apply_bert(node, user);
-    if (slice_eq(type, SLICE("TemplateProcessing")))
-        return apply_template(node, user);
+    static const struct {
+        struct slice type;
+        bool (*apply)(const struct node *node, struct parts *parts);
+    } types[] = {
+        { SLICE_INIT("ByteLevel"), apply_nothing },
+        { SLICE_INIT("BertProcessing"), apply_bert },
+        { SLICE_INIT("RobertaProcessing"), apply_roberta },
+        { SLICE_INIT("TemplateProcessing"), apply_template },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(types); i++)
+        if (slice_eq(type, types[i].type))
+            return types[i].apply(node, user);
     return node_fail(node, "has type %.*s, which is not supported", SLICE_ARGS(type));
 }
 

@@ -82,6 +82,17 @@ static inline void rig_open(struct rig_node *rig, const char *json)
     rig->node = node_get(&rig->root, "part");
 }
 
+/* Reading the part was `loaded`; it must have been refused, with this complaint. */
+static inline void rig_refused(struct rig_node *rig, bool loaded, const char *wanted)
+{
+    struct slice said = buf_join(&rig->errors);
+    char line[512];
+
+    snprintf(line, sizeof(line), "test: %s\n", wanted);
+    if (loaded || !slice_eq(said, slice_str(line)))
+        fail_msg("%.200s: wanted \"%s\", got \"%.*s\"", rig->text, wanted, SLICE_ARGS(said));
+}
+
 static inline void rig_close(struct rig_node *rig)
 {
     document_close(&rig->document);
