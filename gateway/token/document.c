@@ -191,7 +191,7 @@ static bool parse(struct document *document, const char *bytes, size_t len)
 bool document_parse(struct document *document, const char *name, struct slice text,
                     struct buf *errors)
 {
-    *document = (struct document){ .name = name, .errors = errors };
+    *document = (struct document){ .name = name, .errors = errors, .text = text };
     if (within_limits(document, text.at, text.len) && parse(document, text.at, text.len))
         return true;
     document_close(document);

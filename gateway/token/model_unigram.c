@@ -4,6 +4,7 @@
  * met first, an unknown code point at ten less than the lowest score, unknown ones joined.
  */
 #include "gateway/token/model.h"
+#include "gateway/token/written.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -16,37 +17,19 @@
 /* Places between two looks at the clock. */
 #define PLACES_AT_ONCE 1024
 
-/*
- * A score as the reference reads it: serde_json divides the digits, as one number, by a power of
- * ten, which for more than 15 of them is not always the nearest double. Ways that are equal on
- * paper are told apart by that. The digits are the fewest that give `value`, as both languages
- * write them.
- */
-static double as_reference_reads(double value)
+/* Ways that are equal on paper are told apart by the last bits of their scores, so these are read
+ * as the reference reads them. */
+static double read_score(struct slice entry)
 {
-    char digits[40], power[32];
-    long exponent;
-    uint64_t number = 0;
-    double result;
+    struct slice inside = written_open(entry), score;
 
-    snprintf(digits, sizeof(digits), "%.14e", value);
-    if (strtod(digits, NULL) == value) /* both numbers are exact, and so the nearest is found */
-        return value;
-    snprintf(digits, sizeof(digits), "%.15e", value);
-    if (strtod(digits, NULL) != value)
-        snprintf(digits, sizeof(digits), "%.16e", value);
-    exponent = strtol(strchr(digits, 'e') + 1, NULL, 10);
-    for (const char *at = digits; *at != 'e'; at++)
-        if (*at >= '0' && *at <= '9')
-            number = number * 10 + (uint64_t)(*at - '0');
-    exponent -= (strchr(digits, 'e') - strchr(digits, '.')) - 1;
-    snprintf(power, sizeof(power), "1e%ld", exponent < 0 ? -exponent : exponent);
-    result =
-        exponent < 0 ? (double)number / strtod(power, NULL) : (double)number * strtod(power, NULL);
-    return value < 0 ? -result : result;
+    CHECK(written_next(&inside, &score) && written_next(&inside, &score));
+    return written_number(score);
 }
 
-static bool read_entry(const struct node *node, struct slice *ret_text, double *ret_score)
+/* `entry`: the same as it is written. */
+static bool read_entry(const struct node *node, struct slice entry, struct slice *ret_text,
+                       double *ret_score)
 {
     struct node text = node_at(node, 0), score = node_at(node, 1);
 
@@ -60,8 +43,8 @@ static bool read_entry(const struct node *node, struct slice *ret_text, double *
         return node_fail(&text, "is longer than %d bytes", TOKEN_BYTES_MAX);
     if (!json_is_number(score.value))
         return node_fail(&score, "must be a number");
-    *ret_score = as_reference_reads(json_number_value(score.value));
-    return true;
+    *ret_score = read_score(entry);
+    return isfinite(*ret_score) || node_fail(&score, "is out of range");
 }
 
 static size_t texts_bytes(const struct node *list)
@@ -86,13 +69,13 @@ static void add_token(struct model *model, struct trie_key *keys, struct slice t
 
 static bool load_tokens(struct model *model, const struct node *list, struct trie_key *keys)
 {
+    struct slice written = written_open(written_from(list)), entry, text;
     double lowest = INFINITY;
 
-    for (size_t i = 0; i < node_count(list); i++) {
+    for (size_t i = 0; written_next(&written, &entry); i++) {
         struct node element = node_at(list, i);
-        struct slice text;
 
-        if (!read_entry(&element, &text, &model->scores[i]))
+        if (!read_entry(&element, entry, &text, &model->scores[i]))
             return false;
         if (model->scores[i] < lowest)
             lowest = model->scores[i];

@@ -18,6 +18,7 @@ struct document {
     const char *name; /* "tokenizer.json" */
     struct buf *errors;
     bool failed;
+    struct slice text; /* borrowed */
     json_t *root;
 };
 
@@ -38,7 +39,8 @@ struct node {
  * and no complaint) or it cannot be read. */
 bool document_read(const char *folder, const char *name, struct buf *errors, bool *ret_missing,
                    struct slice *ret_text) MUST_USE;
-/* Makes a tree of a text. Keeps `name` and `errors`; closed by document_close if it succeeds. */
+/* Makes a tree of a text. Keeps `name`, `text` and `errors`; closed by document_close if it
+ * succeeds. */
 bool document_parse(struct document *document, const char *name, struct slice text,
                     struct buf *errors) MUST_USE;
 void document_close(struct document *document);

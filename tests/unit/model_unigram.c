@@ -12,8 +12,7 @@
 #define UNIGRAM(members, tokens)                                                                   \
     "{\"model\":{\"type\":\"Unigram\",\"unk_id\":0," members "\"vocab\":[" tokens "]}}"
 
-/* The reference writes what it has read (Tokenizer.to_str). Files have the fewest digits that give
- * a number; of others only the number is known here, and so its last bit is not. */
+/* The reference writes what it has read (Tokenizer.to_str). */
 static void scores_are_the_reference_s_to_the_last_bit(void **state)
 {
     static const struct {
@@ -41,11 +40,13 @@ static void scores_are_the_reference_s_to_the_last_bit(void **state)
         { "-11.000000000000002", "-11.000000000000002" },
         { "-9.87654321098765432", "-9.876543210987654" },
         { "-6.0221407599999999e23", "-6.02214076e+23" },
-        { "-11.477439037581577", "-11.477439037581576" }, /* not the nearest */
-        { "-2.9015342702886002", "-2.9015342702886" },    /* not the nearest */
-        { "-9.404634036196951", "-9.404634036196953" },   /* not the nearest */
-        { "-9.087778255798199", "-9.0877782557982" },     /* not the nearest */
-        { "-9.395261183098551", "-9.395261183098553" },   /* not the nearest */
+        { "-11.477439037581577", "-11.477439037581576" },  /* not the nearest */
+        { "-2.9015342702886002", "-2.9015342702886" },     /* not the nearest */
+        { "-9.404634036196951", "-9.404634036196953" },    /* not the nearest */
+        { "-9.087778255798199", "-9.0877782557982" },      /* not the nearest */
+        { "-9.395261183098551", "-9.395261183098553" },    /* not the nearest */
+        { "-11.4774390375815770", "-11.477439037581577" }, /* a digit more, another number */
+        { "-2.71828182845904523536028747135266249", "-2.7182818284590455" },
     };
 
     (void)state;
@@ -60,6 +61,20 @@ static void scores_are_the_reference_s_to_the_last_bit(void **state)
                      rows[i].read);
         tokenizer_unref(tokenizer);
     }
+}
+
+/* The nearest double to it is the largest there is; the reference's way to it is longer. */
+static void a_score_that_is_out_of_range_is_refused(void **state)
+{
+    struct buf errors;
+
+    (void)state;
+    buf_init(&errors, SIZE_MAX);
+    assert_null(tokenizer_load_text(
+        SLICE(UNIGRAM("", "[\"u\",0],[\"t\",179769313486231570000e288]")), SLICE(""), &errors));
+    assert_true(
+        slice_eq(buf_join(&errors), SLICE("tokenizer.json: model.vocab[1][1]: is out of range\n")));
+    buf_release(&errors);
 }
 
 static void the_best_way_is_found_and_of_equal_ones_the_first(void **state)
@@ -176,6 +191,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scores_are_the_reference_s_to_the_last_bit),
+        cmocka_unit_test(a_score_that_is_out_of_range_is_refused),
         cmocka_unit_test(the_best_way_is_found_and_of_equal_ones_the_first),
         cmocka_unit_test(unknown_ones_fall_back_to_bytes),
         cmocka_unit_test(what_is_late_is_left),
