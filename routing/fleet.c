@@ -446,6 +446,14 @@ bool pool_answers(const struct pool *pool)
     return false;
 }
 
+void pool_note_answer(struct pool_state *state)
+{
+    if (!atomic_load_explicit(&state->unreached, memory_order_relaxed))
+        return;
+    atomic_store_explicit(&state->unreached, false, memory_order_relaxed);
+    room_made(state);
+}
+
 const struct endpoint *pool_endpoint_with(const struct pool *pool,
                                           const struct endpoint_state *state)
 {

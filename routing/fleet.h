@@ -92,6 +92,7 @@ struct pool_state {
     _Atomic uint32_t cursor;      /* round robin */
     _Atomic int64_t retry_tokens; /* thousandths of a retry */
     _Atomic bool panicking;
+    _Atomic bool unreached;     /* an exchange found nobody there, and nobody answered since */
     struct pace_learner pace;   /* how fast its endpoints are */
     struct heat heat;           /* what many of its prompts begin with */
     struct room room;           /* who waits for room at an endpoint */
@@ -166,6 +167,9 @@ void fleet_retire(const struct fleet *before, const struct fleet *after);
 /* Whether it has an endpoint of which active checks, where there are any, do not say that it is
  * down. Any thread. */
 bool pool_answers(const struct pool *pool);
+/* An endpoint of it answered an exchange, or a check well: those that wait because they could reach
+ * nobody may try again. Any thread; costs a look while nobody does. */
+void pool_note_answer(struct pool_state *state);
 /* The one with that state; NULL: it has none. */
 const struct endpoint *pool_endpoint_with(const struct pool *pool,
                                           const struct endpoint_state *state);

@@ -16,8 +16,9 @@ static const struct directive hold_rows[] = {
         "How long a request waits for the endpoint that is best for it; then any with room will "
         "do. Sheddable requests that would wait longer are refused with 429."),
     DIRECTIVE_DURATION(struct hold_limits_conf, cold_start, "120s", 0, 3600e3,
-                       "How long a request waits where a pool has no endpoint that answers, for "
-                       "one to come; 0: it is refused with 503 at once."),
+                       "How long a request waits for an endpoint that can be reached, where a "
+                       "pool has none at all, or health checks are active and will find one; 0: "
+                       "it is refused at once."),
     DIRECTIVE_DURATION(struct hold_limits_conf, keepalive, "15s", 0, 3600e3,
                        "After so long without an answer a client that asked for a stream gets the "
                        "stream's head and a comment, and then one each time; 0: never."),

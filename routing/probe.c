@@ -79,6 +79,8 @@ static void probe_on_answer(void *user, const struct reason *reason, unsigned st
     probe->fetch = NULL;
     if (reason == &reason_dial_failed) /* nobody listens: what comes back there comes back empty */
         holdings_lost(probe->probes->control->holdings, probe->endpoint);
+    if (good)
+        pool_note_answer(probe->pool->state);
     metric_series_add(metric_series(probe->probes->control->metrics, METRIC_ID_probes, labels), 1);
     probe_judge(probe, good, reason ? reason->text : "its status is no success");
     probe_schedule(probe, probe->pool->conf->health->interval);

@@ -171,8 +171,8 @@ static struct due exchange_due(const struct exchange *x)
     if (!timeouts || x->step == &step_reply || x->step == &step_finish)
         return due;
     due_add(&due, x->begun_us, timeouts->total, &reason_total_timeout);
-    if (x->step == &step_route && x->cold)
-        due_add(&due, x->queued_us, hold_limits(x->fleet->conf)->cold_start, &reason_no_endpoint);
+    if (x->step == &step_route && x->cold_us)
+        due_add(&due, x->cold_us, hold_limits(x->fleet->conf)->cold_start, &reason_no_endpoint);
     else if (x->step == &step_route)
         due_add(&due, x->queued_us, timeouts->queue, &reason_queue_timeout);
     else if (x->streams && !x->first_content_us)

@@ -96,8 +96,9 @@ struct exchange {
     bool counted;      /* the endpoint's inflight counts it, and its signals do */
     struct exchange_share share;
     struct ticket *ticket;   /* it waits for room: ours; NULL: it does not */
-    bool cold;               /* ... and for an endpoint that answers at all */
-    bool none_answered;      /* it was tried at endpoints that are down, as checks say of all */
+    uint64_t cold_us;        /* since when it waits for one that answers at all; 0: it does not */
+    bool was_sent;           /* an endpoint has had it */
+    bool none_answered;      /* nobody could be reached where it was tried last */
     uint32_t retry_after_s;  /* of a refusal; 0: not known */
     struct message *request; /* as the endpoint gets it */
     struct attempt attempt;

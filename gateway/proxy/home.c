@@ -140,7 +140,7 @@ static bool place(void *user, struct hold_item *item, bool any, double *ret_cost
     ticket->what = TICKET_GO;
     if (held->full)
         return false;
-    if (ticket->has_failed && !pool_answers(ticket->call.pool))
+    if (ticket->has_failed && atomic_load_explicit(&held->state->unreached, memory_order_relaxed))
         return false;
     ticket->call.matches = recent_matches(ticket);
     outcome = decide(decision, &ticket->call, &ticket->endpoint, &ticket->choice);

@@ -5,6 +5,8 @@
 #include "gateway/proxy/exchange.h"
 #include "routing/router.h"
 
+#include <stdatomic.h>
+
 /* Ends that say nothing about the endpoint: nobody wanted the answer any more, or there was no
  * time. */
 static bool is_no_verdict(const struct reason *reason)
@@ -31,6 +33,7 @@ void exchange_leave_endpoint(struct exchange *x, const struct reason *reason)
     share_end(x);
     endpoint_leave(x->endpoint);
     x->counted = false;
+    x->was_sent |= was_sent;
     tally_attempt(x->worker->exchanges->tally, x, reason);
     if (!is_no_verdict(reason))
         health_report(x->endpoint, x->version->pool->conf->health, x->worker->metrics,
@@ -59,43 +62,62 @@ static void forget_answer(struct exchange *x)
 }
 
 /*
- * Nobody is there, as active checks say of every endpoint and this one shows: it waits for one that
- * comes (hold.cold_start). Those that a check says are down are tried all the same first, because
- * checks can be wrong of all of them at once (health.panic).
+ * Nobody was there wherever it was tried, and nobody has had it: it waits for one that comes
+ * (hold.cold_start). Somebody must look for that one, so only where checks are active.
  */
 static bool may_wait_for_first(const struct exchange *x, const struct reason *reason)
 {
     bool absent = reason == &reason_dial_failed || reason == &reason_dial_timeout ||
                   reason == &reason_name_failed;
 
-    return absent && !x->committed && x->body_replayable && waiting_is_for_first(x) &&
-           !pool_answers(x->version->pool);
+    return absent && !x->was_sent && !x->committed && x->body_replayable &&
+           waiting_is_for_first(x) && x->version->pool->conf->health->active;
 }
 
 static const struct step *wait_for_first(struct exchange *x, const struct reason *reason)
 {
+    const struct pool *pool = x->version->pool;
+
     exchange_leave_endpoint(x, reason);
     forget_answer(x);
-    x->tries = 0;
+    if (x->tries >= pool->count || x->tries == TRIES_MAX)
+        x->tries = 0; /* from the beginning */
     x->none_answered = true;
+    atomic_store_explicit(&pool->state->unreached, true, memory_order_relaxed);
     return &step_route;
 }
 
-const struct step *exchange_retry(struct exchange *x, const struct reason *reason)
+static bool take_retry(struct exchange *x)
 {
     struct slice pool = slice_str(x->version->pool->name);
 
-    if (may_wait_for_first(x, reason))
-        return wait_for_first(x, reason);
-    if (!may_retry(x, reason))
-        return NULL;
-    if (!router_take_retry(x->version->pool)) {
-        metric_series_add(metric_series(x->worker->metrics, METRIC_ID_retries_refused, &pool), 1);
-        return NULL;
-    }
+    if (router_take_retry(x->version->pool))
+        return true;
+    metric_series_add(metric_series(x->worker->metrics, METRIC_ID_retries_refused, &pool), 1);
+    return false;
+}
+
+static const struct step *try_another(struct exchange *x, const struct reason *reason)
+{
+    struct slice pool = slice_str(x->version->pool->name);
+
     log_warn(&x->subject, "%s, trying another", reason->text);
     metric_series_add(metric_series(x->worker->metrics, METRIC_ID_retries, &pool), 1);
     exchange_leave_endpoint(x, reason);
     forget_answer(x);
     return &step_route;
+}
+
+/* Those that a check says are down are tried all the same before it waits, because checks can be
+ * wrong of all of them at once (health.panic); but where they agree, one that was tried is enough.
+ */
+const struct step *exchange_retry(struct exchange *x, const struct reason *reason)
+{
+    bool may_wait = may_wait_for_first(x, reason);
+
+    if (may_wait && !pool_answers(x->version->pool))
+        return wait_for_first(x, reason);
+    if (may_retry(x, reason) && take_retry(x))
+        return try_another(x, reason);
+    return may_wait ? wait_for_first(x, reason) : NULL;
 }

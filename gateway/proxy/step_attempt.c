@@ -162,6 +162,8 @@ static const struct step *run(struct exchange *x)
     if (reason)
         return exchange_fail(x, reason);
     if (attempt->stream && attempt->stream->head) {
+        if (attempt->stream->head->status < 500)
+            pool_note_answer(x->version->pool->state);
         if (is_retryable(attempt->stream->head->status) &&
             (retry = exchange_retry(x, &reason_endpoint_status)))
             return retry;

@@ -55,7 +55,7 @@ struct ticket {
     bool sheddable;
     bool explains;        /* it wants to know why */
     bool waits_for_first; /* where no endpoint answers: it waits for one that does */
-    bool has_failed;      /* ... and has tried those that do not: not again before one does */
+    bool has_failed;      /* ... and could reach nobody: not again before one does */
 
     /* the home's own */
     struct hold_item item;

@@ -154,13 +154,22 @@ static struct ticket *ticket_new(struct exchange *x)
     return ticket;
 }
 
+/* Where it was let go, and there was nobody all the same, it goes on waiting. */
+static void note_cold(struct exchange *x)
+{
+    if (!waiting_is_for_first(x) || (!x->none_answered && pool_answers(x->version->pool)))
+        x->cold_us = 0;
+    else if (!x->cold_us)
+        x->cold_us = x->queued_us;
+}
+
 void waiting_begin(struct exchange *x)
 {
     CHECK(!x->ticket);
     follow_fleet(x);
     if (!x->queued_us)
         x->queued_us = x->worker->now_us;
-    x->cold = waiting_is_for_first(x) && !pool_answers(x->version->pool);
+    note_cold(x);
     x->ticket = ticket_new(x);
     exchange_arm(x);
     keepalive_arm(x);

@@ -436,6 +436,7 @@ class KeepAlive(Hold):
 
 class ColdStart(Hold):
     PROBING = {"active": True, "interval": "50ms", "timeout": "1s", "unhealthy": 1, "healthy": 1}
+    RARE = {"active": True, "interval": "60s", "timeout": "1s"}
 
     def test_an_endpoint_that_comes_up_wakes_those_that_wait_for_it(self):
         for workers in (1, 4):
@@ -470,6 +471,49 @@ class ColdStart(Hold):
     def serve_but_health(connection):
         while request := connection.read_request():
             connection.send(answer(b"", b"404 Not Found") if request.target == "/health" else answer())
+
+    def test_whom_nobody_answers_waits_before_a_check_has_failed_twice(self):
+        """Another's answer lets them go: the next check is a minute away."""
+        for workers in (1, 4):
+            with self.subTest(workers=workers):
+                port = free_port()
+                gateway = self.start(f"http://127.0.0.1:{port}", pool={"concurrency": 0, "health": self.RARE}, workers=workers)
+                clients = [self.ask(gateway) for _ in range(3)]
+                self.waiting(gateway, 3)
+                self.assertEqual(gateway.metrics().total("sluice_endpoint_ready"), 1)
+                self.engine(port=port)
+                self.assert_serves(gateway)
+                self.assertEqual([client.read_answer().status for client in clients], [200] * 3)
+
+    def test_a_good_check_lets_them_go(self):
+        port = free_port()
+        gateway = self.start(f"http://127.0.0.1:{port}", pool={"health": {**self.PROBING, "unhealthy": 100}})
+        client = self.ask(gateway)
+        self.waiting(gateway, 1)
+        self.engine(port=port)
+        self.assertEqual(client.read_answer().status, 200)
+
+    def test_whom_nobody_answers_in_time_gets_a_503(self):
+        gateway = self.start(f"http://127.0.0.1:{free_port()}", pool={"health": self.RARE}, hold={"cold_start": "400ms"})
+        self.assert_openai_error(self.ask(gateway).read_answer(), 503)
+        gateway.wait_finished("no_endpoint")
+
+    def test_where_nobody_is_to_wait_a_dial_that_fails_is_said_at_once(self):
+        gateway = self.start(f"http://127.0.0.1:{free_port()}", pool={"health": self.RARE}, hold={"cold_start": "0s"})
+        self.assert_openai_error(self.ask(gateway).read_answer(), 502)
+
+    def test_one_that_may_not_be_tried_elsewhere_waits_for_who_answers(self):
+        """No retries: whom the dead endpoint was chosen for goes to the other as soon as that answers anybody."""
+        gateway = self.start(f"http://127.0.0.1:{free_port()}", self.recorder(), hold={"cold_start": "10s"},
+                             pool={"route": "round_robin", "retry": {"attempts": 1}, "health": {**self.PROBING, "unhealthy": 100}})
+        for _ in range(6):
+            self.assert_serves(gateway)
+
+    def test_what_an_endpoint_has_had_is_not_kept_for_another(self):
+        endpoint = self.recorder(lambda c: (c.read_request(), c.abort()))
+        gateway = self.start(endpoint, f"http://127.0.0.1:{free_port()}", pool={"health": self.RARE, "retry": {"attempts": 2, "budget": 100}})
+        self.assert_openai_error(self.ask(gateway).read_answer(), 502)
+        self.assertEqual(len([r for r in endpoint.requests if r.method == "POST"]), 1)
 
     def test_a_request_that_names_its_endpoint_does_not_wait(self):
         port = free_port()
