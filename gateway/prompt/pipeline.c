@@ -209,8 +209,9 @@ static bool fits_budget(const struct run *run, uint64_t least_ns)
 /* What is put around a text is part of what its tokens are. */
 static struct turns_owner owner_of(const struct run *run, enum encoder_special special)
 {
-    return (struct turns_owner){ run->call->recipe->number * 4 + special,
-                                 run->tokens->keys.parent };
+    return (struct turns_owner){ .recipe = run->call->recipe->number * 4 + special,
+                                 .scope = run->tokens->keys.parent,
+                                 .block = run->tokens->keys.block };
 }
 
 /* All of the text's tokens; those of its beginning may be known from an earlier turn. */
@@ -219,7 +220,8 @@ static enum exactness encode(struct run *run, struct slice text, enum encoder_sp
     struct pipeline *pipeline = run->pipeline;
     struct encoder *encoder = run->encoder->encoder;
     struct turns_owner owner = owner_of(run, special);
-    size_t from = turns_find(pipeline->turns, owner, text, &pipeline->ids);
+    struct turns_tokens tokens = { &pipeline->ids, &run->tokens->keys };
+    size_t from = turns_find(pipeline->turns, owner, text, tokens);
     size_t known = pipeline->ids.count, cut_count;
     uint64_t begun_us = clock_now_us();
     const struct cut *cuts;
@@ -236,9 +238,10 @@ static enum exactness encode(struct run *run, struct slice text, enum encoder_sp
     learn_speed(run->encoder, text.len - from, clock_now_us() - begun_us);
     if (!encoder_exact(encoder))
         return EXACTNESS_unsure;
+    blocks_follow(&run->tokens->keys, &pipeline->ids);
     cuts = encoder_cuts(encoder, &cut_count);
     if (cut_count > 0)
-        turns_keep(pipeline->turns, owner, text, &pipeline->ids, known, cuts, cut_count);
+        turns_keep(pipeline->turns, owner, text, tokens, known, cuts, cut_count);
     run->tokens->text = text;
     run->tokens->reused = known;
     return EXACTNESS_exact;
@@ -451,6 +454,7 @@ void pipeline_run(struct pipeline *pipeline, const struct pipeline_call *call,
         tokens->text_bytes = tokens->text.len;
         tokens->count = pipeline->ids.count;
     } else {
+        tokens->keys.count = 0;
         rough_keys(call->prompt, &tokens->keys);
     }
     if (tokens->exactness != EXACTNESS_exact)

@@ -22,15 +22,17 @@
 struct turn {
     struct list age;     /* turns->young, youngest first */
     struct turn *parent; /* NULL: of a text's first chunk */
+    struct turn *heir;   /* the child met last; NULL: none, or it is gone */
     struct turn *next;   /* in its bucket */
     struct turns_owner owner;
     uint64_t hash; /* of all text up to the chunk's end, with the seed and the owner */
     uint32_t children;
     uint32_t count;    /* of ids: those from the parent's place to this one's */
+    uint32_t keys;     /* of blocks that end among these ids */
     size_t place;      /* bytes of text before the place */
     size_t ids_before; /* ids of the text before the place */
     char text[TURNS_CHUNK];
-    uint32_t ids[];
+    uint64_t tail[]; /* the keys; behind them the ids */
 };
 
 struct turns {
@@ -55,9 +57,19 @@ struct turns *turns_new(size_t bytes)
     return turns;
 }
 
+static size_t size_with(size_t keys, size_t ids)
+{
+    return sizeof(struct turn) + keys * sizeof(uint64_t) + ids * sizeof(uint32_t);
+}
+
 static size_t turn_size(const struct turn *turn)
 {
-    return sizeof(*turn) + turn->count * sizeof(*turn->ids);
+    return size_with(turn->keys, turn->count);
+}
+
+static uint32_t *turn_ids(struct turn *turn)
+{
+    return (uint32_t *)(turn->tail + turn->keys);
 }
 
 static struct turn **bucket_of(struct turns *turns, uint64_t hash)
@@ -72,8 +84,11 @@ static void turn_drop(struct turns *turns, struct turn *turn)
     while (*at != turn)
         at = &(*at)->next;
     *at = turn->next;
-    if (turn->parent)
+    if (turn->parent) {
         turn->parent->children--;
+        if (turn->parent->heir == turn)
+            turn->parent->heir = NULL;
+    }
     if (turns->found == turn)
         turns->found = NULL;
     list_remove(&turn->age);
@@ -117,16 +132,30 @@ static bool is_chunk(const struct turn *turn, const struct turn *parent, struct 
                      const char *text)
 {
     return turn->parent == parent && turn->owner.recipe == owner.recipe &&
-           turn->owner.scope == owner.scope && memcmp(turn->text, text, TURNS_CHUNK) == 0;
+           turn->owner.scope == owner.scope && turn->owner.block == owner.block &&
+           memcmp(turn->text, text, TURNS_CHUNK) == 0;
 }
 
-static struct turn *find_child(struct turns *turns, const struct turn *parent, uint64_t hash,
+static uint64_t chunk_hash(uint64_t before, const char *text)
+{
+    return blocks_hash_bytes(before, slice_of(text, TURNS_CHUNK));
+}
+
+/* `before`: the hash of all text in front of the chunk. */
+static struct turn *find_child(struct turns *turns, struct turn *parent, uint64_t before,
                                struct turns_owner owner, const char *text)
 {
-    struct turn *turn = *bucket_of(turns, hash);
+    struct turn *turn = parent ? parent->heir : NULL;
+    uint64_t hash;
 
+    if (turn && memcmp(turn->text, text, TURNS_CHUNK) == 0)
+        return turn;
+    hash = chunk_hash(before, text);
+    turn = *bucket_of(turns, hash);
     while (turn && !(turn->hash == hash && is_chunk(turn, parent, owner, text)))
         turn = turn->next;
+    if (turn && parent)
+        parent->heir = turn;
     return turn;
 }
 
@@ -139,27 +168,29 @@ static void make_young(struct turns *turns, struct turn *turn)
     }
 }
 
-static uint64_t chunk_hash(uint64_t before, const char *text)
+static void give(struct turn *turn, struct turns_tokens tokens)
 {
-    return blocks_hash_bytes(before, slice_of(text, TURNS_CHUNK));
+    if (turn->count > 0)
+        memcpy(ids_reserve(tokens.ids, turn->count), turn_ids(turn),
+               turn->count * sizeof(*tokens.ids->at));
+    tokens.ids->count += turn->count;
+    blocks_append(tokens.keys, turn->tail, turn->keys);
 }
 
-size_t turns_find(struct turns *turns, struct turns_owner owner, struct slice text, struct ids *ids)
+size_t turns_find(struct turns *turns, struct turns_owner owner, struct slice text,
+                  struct turns_tokens tokens)
 {
-    uint64_t hash = first_hash(turns, owner);
     struct turn *turn = NULL, *child;
 
     turns->found_depth = 0;
     for (size_t at = 0; at + TURNS_CHUNK <= text.len; at += TURNS_CHUNK) {
-        hash = chunk_hash(hash, text.at + at);
-        child = find_child(turns, turn, hash, owner, text.at + at);
+        child = find_child(turns, turn, turn ? turn->hash : first_hash(turns, owner), owner,
+                           text.at + at);
         if (!child)
             break;
         turn = child;
         turns->found_depth++;
-        if (turn->count > 0)
-            memcpy(ids_reserve(ids, turn->count), turn->ids, turn->count * sizeof(*turn->ids));
-        ids->count += turn->count;
+        give(turn, tokens);
     }
     make_young(turns, turn);
     turns->found = turn;
@@ -207,6 +238,7 @@ static void link_turn(struct turns *turns, struct turn *turn)
     *bucket = turn;
     if (turn->parent) {
         turn->parent->children++;
+        turn->parent->heir = turn;
         list_insert_before(turn->parent->age.next, &turn->age); /* just older than it */
     } else {
         list_push_front(&turns->young, &turn->age);
@@ -217,28 +249,34 @@ static void link_turn(struct turns *turns, struct turn *turn)
 }
 
 /* A chunk's node, made from what is known of the whole text; NULL: there is no room. */
-static struct turn *turn_new(struct turns *turns, struct turn *parent, struct cut place,
-                             const char *text, const struct ids *ids)
+static struct turn *turn_new(struct turns *turns, struct turn *parent, struct turns_owner owner,
+                             struct cut place, const char *text, struct turns_tokens tokens)
 {
-    size_t before = parent ? parent->ids_before : 0;
-    size_t count = place.count - before;
+    size_t before = parent ? parent->ids_before : 0, count = place.count - before;
+    size_t keys_before = before / owner.block, keys = place.count / owner.block - keys_before;
+    size_t size = size_with(keys, count);
     struct turn *turn;
 
-    if (!make_room(turns, sizeof(*turn) + count * sizeof(*turn->ids), parent))
+    if (!make_room(turns, size, parent))
         return NULL;
-    turn = xmalloc(sizeof(*turn) + count * sizeof(*turn->ids));
-    *turn = (struct turn){
-        .parent = parent, .count = (uint32_t)count, .place = place.at, .ids_before = place.count
-    };
+    turn = xmalloc(size);
+    *turn = (struct turn){ .parent = parent,
+                           .owner = owner,
+                           .count = (uint32_t)count,
+                           .keys = (uint32_t)keys,
+                           .place = place.at,
+                           .ids_before = place.count };
     list_init(&turn->age);
     memcpy(turn->text, text, TURNS_CHUNK);
+    if (keys > 0)
+        memcpy(turn->tail, tokens.keys->at + keys_before, keys * sizeof(*turn->tail));
     if (count > 0)
-        memcpy(turn->ids, ids->at + before, count * sizeof(*turn->ids));
+        memcpy(turn_ids(turn), tokens.ids->at + before, count * sizeof(*tokens.ids->at));
     return turn;
 }
 
 void turns_keep(struct turns *turns, struct turns_owner owner, struct slice text,
-                const struct ids *ids, size_t known, const struct cut *cuts, size_t cut_count)
+                struct turns_tokens tokens, size_t known, const struct cut *cuts, size_t cut_count)
 {
     struct turn *parent = turns->found, *turn;
     struct cut place = { parent ? parent->place : 0, parent ? parent->ids_before : 0 };
@@ -252,10 +290,9 @@ void turns_keep(struct turns *turns, struct turns_owner owner, struct slice text
         hash = chunk_hash(hash, text.at + at);
         for (; next < cut_count && cuts[next].at + TURNS_MARGIN <= at + TURNS_CHUNK; next++)
             place = (struct cut){ cuts[next].at, known + cuts[next].count };
-        turn = turn_new(turns, parent, place, text.at + at, ids);
+        turn = turn_new(turns, parent, owner, place, text.at + at, tokens);
         if (!turn)
             return;
-        turn->owner = owner;
         turn->hash = hash;
         link_turn(turns, turn);
     }

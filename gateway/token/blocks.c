@@ -53,10 +53,18 @@ uint64_t blocks_last(const struct blocks *blocks)
     return blocks->count > 0 ? blocks->at[blocks->count - 1] : blocks->parent;
 }
 
+void blocks_append(struct blocks *blocks, const uint64_t *keys, size_t count)
+{
+    if (count == 0)
+        return;
+    make_room(blocks, count);
+    memcpy(blocks->at + blocks->count, keys, count * sizeof(*keys));
+    blocks->count += count;
+}
+
 void blocks_add(struct blocks *blocks, uint64_t key)
 {
-    make_room(blocks, 1);
-    blocks->at[blocks->count++] = key;
+    blocks_append(blocks, &key, 1);
 }
 
 void blocks_follow(struct blocks *blocks, const struct ids *ids)

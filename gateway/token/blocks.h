@@ -46,6 +46,8 @@ struct blocks {
 
 /* Adds the keys of the blocks that have become whole: `ids` are all of the prompt so far. */
 void blocks_follow(struct blocks *blocks, const struct ids *ids);
+/* Keys that are known of the blocks that come next. */
+void blocks_append(struct blocks *blocks, const uint64_t *keys, size_t count);
 /* One key more, whatever it stands for. */
 void blocks_add(struct blocks *blocks, uint64_t key);
 /* What the next block is seeded with. */

@@ -192,13 +192,15 @@ static void bench_stages(struct bench *bench)
         size_t at = round < 0 ? 0 : (size_t)round, cut_count;
         struct chat_call call = { .recipe = bench->recipe,
                                   .limits = { SIZE_MAX, UINT64_MAX, 100 } };
-        struct turns_owner owner = { 1, 1 };
+        struct turns_owner owner = { 1, 1, 16 };
         struct slice param, message;
         struct buf body, text;
         struct prompt prompt;
         struct chat_text chat;
         struct arena arena;
         struct ids ids;
+        struct blocks blocks = { .parent = 1, .block = 16 };
+        struct turns_tokens tokens = { &ids, &blocks };
         const struct cut *cuts;
         double t[STAGES + 1];
 
@@ -232,14 +234,16 @@ static void bench_stages(struct bench *bench)
             us[i][at] = t[i + 1] - t[i];
         cuts = encoder_cuts(encoder, &cut_count);
         ids.count = 0;
-        turns_find(turns, owner, chat.text, &ids);
-        ids.count = 0;
+        turns_find(turns, owner, chat.text, tokens);
+        ids.count = blocks.count = 0;
         encoder_encode(encoder, chat.text, ENCODER_PLAIN, &ids);
-        turns_keep(turns, owner, chat.text, &ids, 0, cuts, cut_count);
-        ids.count = 0;
+        blocks_follow(&blocks, &ids);
+        turns_keep(turns, owner, chat.text, tokens, 0, cuts, cut_count);
+        ids.count = blocks.count = 0;
         t[FIND] = now_us();
-        turns_find(turns, owner, chat.text, &ids);
+        turns_find(turns, owner, chat.text, tokens);
         us[FIND][at] = now_us() - t[FIND];
+        blocks_release(&blocks);
         ids_release(&ids);
         arena_release(&arena);
         buf_release(&body);

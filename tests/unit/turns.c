@@ -1,6 +1,7 @@
 /*
  * Turn reuse with a toy tokenizer: an id a byte, and a place to begin anew behind every '|'. What
- * is found must always be a beginning of the text's own ids, and end at such a place.
+ * is found must always be a beginning of the text's own ids, with the keys of its whole blocks, and
+ * end at such a place.
  */
 #include "gateway/prompt/turns.h"
 
@@ -14,10 +15,11 @@
 
 #define TEXT_MAX (64 * 1024)
 
-static const struct turns_owner somebody = { 1, 1 };
+static const struct turns_owner somebody = { 1, 1, 16 };
 
 struct toy {
     struct ids ids;
+    struct blocks keys;
     struct cut cuts[TEXT_MAX];
     size_t cut_count;
 };
@@ -35,6 +37,7 @@ static int tear_down(void **state)
 {
     (void)state;
     ids_release(&toy.ids);
+    blocks_release(&toy.keys);
     return 0;
 }
 
@@ -59,19 +62,36 @@ static bool ids_are_those_of(struct slice text)
     return true;
 }
 
+static void keys_are_those_of_the_ids(struct turns_owner owner)
+{
+    struct blocks fresh = { .parent = owner.scope, .block = (uint32_t)owner.block };
+
+    blocks_follow(&fresh, &toy.ids);
+    assert_int_equal(toy.keys.count, fresh.count);
+    if (fresh.count > 0)
+        assert_memory_equal(toy.keys.at, fresh.at, fresh.count * sizeof(*fresh.at));
+    blocks_release(&fresh);
+}
+
 /* One turn through the cache; returns how many bytes were known. */
 static size_t turn(struct turns *turns, struct turns_owner owner, struct slice text)
 {
+    struct turns_tokens tokens = { &toy.ids, &toy.keys };
     size_t from, known;
 
-    toy.ids.count = 0;
-    from = turns_find(turns, owner, text, &toy.ids);
+    toy.ids.count = toy.keys.count = 0;
+    toy.keys.parent = owner.scope;
+    toy.keys.block = (uint32_t)owner.block;
+    from = turns_find(turns, owner, text, tokens);
     known = toy.ids.count;
     assert_int_equal(known, from); /* an id a byte */
+    assert_int_equal(toy.keys.count, known / owner.block);
     assert_true(from == 0 || text.at[from - 1] == '|');
     encode(text, from);
-    turns_keep(turns, owner, text, &toy.ids, known, toy.cuts, toy.cut_count);
+    blocks_follow(&toy.keys, &toy.ids);
+    turns_keep(turns, owner, text, tokens, known, toy.cuts, toy.cut_count);
     assert_true(ids_are_those_of(text));
+    keys_are_those_of_the_ids(owner);
     return from;
 }
 
@@ -124,7 +144,8 @@ static void what_differs_is_not_found(void **state)
 
 static void owners_share_nothing(void **state)
 {
-    static const struct turns_owner owners[] = { { 1, 1 }, { 1, 2 }, { 2, 1 }, { 2, 2 } };
+    static const struct turns_owner owners[] = { { 1, 1, 16 }, { 1, 2, 16 }, { 2, 1, 16 },
+                                                 { 2, 2, 16 }, { 2, 2, 1 },  { 2, 2, 1024 } };
     static char text[TEXT_MAX];
     struct turns *turns = turns_new(1 << 20);
     struct slice all = conversation(text, 10, 500, 0);
@@ -157,6 +178,26 @@ static void conversations_share_their_beginning(void **state)
     turns_free(turns);
 }
 
+/* The chunk met last is looked at first; the others are found all the same. */
+static void conversations_that_part_are_all_found(void **state)
+{
+    static char text[TEXT_MAX];
+    struct turns *turns = turns_new(1 << 20);
+    struct slice all;
+
+    (void)state;
+    for (int round = 0; round < 3; round++)
+        for (char way = 'a'; way <= 'e'; way++) {
+            all = conversation(text, 20, 500, 0);
+            text[5000] = way;
+            if (round == 0)
+                assert_in_range(turn(turns, somebody, all), 0, 5000);
+            else
+                assert_in_range(turn(turns, somebody, all), all.len - 3 * TURNS_CHUNK, all.len);
+        }
+    turns_free(turns);
+}
+
 /* A place near the end of what is known may not be one when other text follows. */
 static void a_place_counts_when_enough_follows(void **state)
 {
@@ -183,7 +224,7 @@ static void bytes_are_bounded_whatever_comes(void **state)
         for (int n = 0; n < 300; n++) {
             size_t messages = 1 + random_below(&seed, 40);
             size_t size = 2 + random_below(&seed, 1200);
-            struct turns_owner owner = { 1, random_below(&seed, 3) };
+            struct turns_owner owner = { 1, random_below(&seed, 3), 1 + random_below(&seed, 40) };
 
             turn(turns, owner,
                  conversation(text, messages, size, (unsigned)random_below(&seed, 4)));
@@ -220,6 +261,7 @@ int main(void)
         TEST(what_differs_is_not_found),
         TEST(owners_share_nothing),
         TEST(conversations_share_their_beginning),
+        TEST(conversations_that_part_are_all_found),
         TEST(a_place_counts_when_enough_follows),
         TEST(bytes_are_bounded_whatever_comes),
         TEST(the_least_used_goes_first),
