@@ -5,12 +5,7 @@
 #include "gateway/prompt/json.h"
 
 #include "gateway/http/reply.h"
-
-/* Characters of the two-byte escapes. */
-static const char escaped_char[256] = {
-    ['"'] = '"',  ['\\'] = '\\', ['/'] = '/',  ['b'] = '\b',
-    ['f'] = '\f', ['n'] = '\n',  ['r'] = '\r', ['t'] = '\t',
-};
+#include "gateway/prompt/json_unescape.h"
 
 static uint32_t hex4(const char *at)
 {
@@ -55,7 +50,7 @@ static size_t resolve(struct slice *in, char out[4])
     uint32_t point, low;
 
     if (in->at[1] != 'u') {
-        out[0] = escaped_char[(unsigned char)in->at[1]];
+        out[0] = json_escaped_char[in->at[1] & 0x7f];
         *in = slice_skip(*in, 2);
         return 1;
     }
@@ -72,33 +67,55 @@ static size_t resolve(struct slice *in, char out[4])
     return write_utf8(0x10000 + ((point - 0xd800) << 10 | (low - 0xdc00)), out);
 }
 
+/* Text that is being written. */
+struct written {
+    char *at;
+    size_t len, size;
+};
+
+static bool write_run(struct written *out, const char *bytes, size_t len)
+{
+    if (len > out->size - out->len)
+        return false;
+    memcpy(out->at + out->len, bytes, len);
+    out->len += len;
+    return true;
+}
+
+/* All that comes before an escape that json_unescape leaves over. */
+static bool copy_plain(struct slice *in, struct written *out)
+{
+    struct json_unescaped done = json_unescape(*in, out->at + out->len, out->size - out->len);
+    size_t plain;
+
+    *in = slice_skip(*in, done.read);
+    out->len += done.written;
+    plain = slice_find(*in, '\\');
+    if (!write_run(out, in->at, plain))
+        return false;
+    *in = slice_skip(*in, plain);
+    return true;
+}
+
 bool json_text_into(struct json_value string, char *ret_text, size_t size, size_t *ret_len)
 {
+    struct written out = { .at = ret_text, .size = size };
     struct slice in;
-    size_t len = 0;
 
     if (string.kind != JSON_KIND_STRING)
         return false;
-    in = json_inner(string);
-    while (in.len > 0) {
-        size_t plain = slice_find(in, '\\');
-        char bytes[4];
-        size_t n;
+    for (in = json_inner(string); in.len > 0;) {
+        if (!copy_plain(&in, &out))
+            return false;
+        while (in.len > 0 && in.at[0] == '\\') {
+            char bytes[4];
+            size_t n = resolve(&in, bytes);
 
-        if (plain > size - len)
-            return false;
-        memcpy(ret_text + len, in.at, plain);
-        len += plain;
-        in = slice_skip(in, plain);
-        if (in.len == 0)
-            break;
-        n = resolve(&in, bytes);
-        if (n == 0 || n > size - len)
-            return false;
-        memcpy(ret_text + len, bytes, n);
-        len += n;
+            if (n == 0 || !write_run(&out, bytes, n))
+                return false;
+        }
     }
-    *ret_len = len;
+    *ret_len = out.len;
     return true;
 }
 

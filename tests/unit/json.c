@@ -4,6 +4,7 @@
  */
 #include "gateway/prompt/json.h"
 #include "gateway/prompt/json_string.h"
+#include "gateway/prompt/json_unescape.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -737,6 +738,62 @@ static void runs_of_backslashes_are_judged_alike(void **state)
             }
 }
 
+/* What `read` bytes say that have plain bytes and escapes of two characters. */
+static size_t unescape_simply(const char *in, size_t read, char *out)
+{
+    size_t written = 0;
+
+    for (size_t i = 0; i < read; i++) {
+        bool escape = in[i] == '\\';
+
+        i += escape;
+        assert_in_range(i, 0, read - 1);
+        out[written++] = escape ? json_escaped_char[(int)in[i]] : in[i];
+    }
+    return written;
+}
+
+static void check_unescaped(const struct json_unescape_kernel *kernel, const char *in, size_t len,
+                            size_t room)
+{
+    char *text = xmalloc(len + 1), *out = xmalloc(room + 1), expected[300];
+    struct json_unescaped done;
+
+    memcpy(text + 1, in, len); /* both end where their room does: a byte too many is seen */
+    done = kernel->unescape(slice_of(text + 1, len), out + 1, room);
+    assert_in_range(done.read, 0, len);
+    assert_int_equal(done.written, unescape_simply(in, done.read, expected));
+    assert_memory_equal(out + 1, expected, done.written);
+    if (len - done.read >= 64 && room - done.written >= 64)
+        assert_memory_equal(in + done.read, "\\u", 2);
+    free(text);
+    free(out);
+}
+
+static void plain_text_and_short_escapes_are_taken_alike(void **state)
+{
+    static const char *const pieces[] = {
+        "\\n",      "\\\"", "\\\\", "\\/",           "\\u0041",
+        "\xc3\xa9", "a",    "word", "lines of text", "sixteen and more bytes, all of them plain"
+    };
+
+    (void)state;
+    for (int round = 0; round < 100000; round++) {
+        size_t kinds = 4 + next_random() % (ARRAY_LEN(pieces) - 3), len = 0, left = 0;
+        char in[300];
+
+        while (len < 200) {
+            const char *piece = pieces[ARRAY_LEN(pieces) - 1 - next_random() % kinds];
+
+            memcpy(in + len, piece, strlen(piece));
+            len += strlen(piece);
+        }
+        left = next_random() % 4 ? 0 : next_random() % len;
+        for (const struct json_unescape_kernel *k = json_unescape_kernels(); k->name; k++)
+            check_unescaped(k, in, len, len - left);
+    }
+}
+
 static void a_million_keys_take_linear_time(void **state)
 {
     struct buf text;
@@ -785,6 +842,7 @@ int main(void)
         cmocka_unit_test(all_kernels_agree_on_random_text),
         cmocka_unit_test(every_pair_of_bytes_is_judged_alike),
         cmocka_unit_test(runs_of_backslashes_are_judged_alike),
+        cmocka_unit_test(plain_text_and_short_escapes_are_taken_alike),
         cmocka_unit_test(a_million_keys_take_linear_time),
     };
 
