@@ -57,40 +57,81 @@ static void unlink_block(struct cache_model *model, const struct kv_page *block)
     link_blocks(model, older(block), newer(block));
 }
 
-static void make_newest(struct cache_model *model, struct kv_page *block)
+static void make_newest(struct cache_model *model, uint32_t number)
 {
-    uint32_t number = kv_page_number(&model->blocks, block);
-
-    block->key = 0;
+    kv_pages_at(&model->blocks, number)->key = 0;
     link_blocks(model, model->newest, number);
     model->newest = number;
 }
 
+/* Nobody's neighbour. 0: there is no room for it. */
+static uint32_t take_out(struct cache_model *model, uint64_t key)
+{
+    uint32_t number = kv_pages_look(&model->blocks, key);
+
+    if (!number)
+        return kv_pages_put(&model->blocks, key);
+    unlink_block(model, kv_pages_at(&model->blocks, number));
+    return number;
+}
+
+static void fetch(const struct cache_model *model, uint64_t key)
+{
+    kv_pages_fetch(&model->blocks, key);
+    prefix_index_fetch(model->index, key);
+}
+
+static void fetch_oldest(const struct cache_model *model)
+{
+    uint32_t number = model->oldest;
+
+    for (int i = 0; i < PREFIX_FETCH && number; i++) {
+        const struct kv_page *block = kv_pages_at(&model->blocks, number);
+
+        fetch(model, block->hash);
+        number = newer(block);
+    }
+}
+
+static void evict_oldest(struct cache_model *model)
+{
+    struct kv_page *block = kv_pages_at(&model->blocks, model->oldest);
+
+    prefix_index_remove(model->index, block->hash, model->column, PREFIX_TIER_GPU);
+    unlink_block(model, block);
+    kv_pages_remove(&model->blocks, block);
+}
+
 static void evict(struct cache_model *model)
 {
-    while (model->blocks.count > model->room) {
-        struct kv_page *block = kv_pages_at(&model->blocks, model->oldest);
-
-        prefix_index_remove(model->index, block->hash, model->column, PREFIX_TIER_GPU);
-        unlink_block(model, block);
-        kv_pages_remove(&model->blocks, block);
+    for (uint32_t i = 0; model->blocks.count > model->room; i++) {
+        if (i % PREFIX_FETCH == 0)
+            fetch_oldest(model);
+        evict_oldest(model);
     }
+}
+
+static void use(struct cache_model *model, uint64_t key)
+{
+    uint32_t number = take_out(model, key);
+
+    if (!number)
+        return;
+    make_newest(model, number);
+    prefix_index_store(model->index, key, model->column, PREFIX_TIER_GPU);
 }
 
 /* From the tail on, so that the beginning is the newest. */
 void cache_model_use(struct cache_model *model, const uint64_t *keys, size_t count)
 {
-    while (count-- > 0) {
-        struct kv_page *block = kv_pages_find(&model->blocks, keys[count]);
+    while (count > 0) {
+        size_t few = count < PREFIX_FETCH ? count : PREFIX_FETCH;
 
-        if (block)
-            unlink_block(model, block);
-        else
-            block = kv_pages_add(&model->blocks, keys[count]);
-        if (!block)
-            continue;
-        make_newest(model, block);
-        prefix_index_store(model->index, keys[count], model->column, PREFIX_TIER_GPU);
+        count -= few;
+        for (size_t i = 0; i < few; i++)
+            fetch(model, keys[count + i]);
+        while (few-- > 0)
+            use(model, keys[count + few]);
     }
     evict(model);
 }

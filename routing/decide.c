@@ -161,15 +161,16 @@ static bool is_loaded_somewhere(const struct decision *d)
 static void look_at(struct decision *d, size_t i, bool adapter)
 {
     const struct endpoint *endpoint = decision_left(d, i)->endpoint;
-    const struct prefix_match *match = &d->matches[d->left[i]];
     struct price_candidate *at = &d->at[i];
+    struct prefix_match match;
 
+    holdings_findable(endpoint, &d->call->prompt, &d->matches[d->left[i]], &match);
     pace_read(&endpoint->state->pace, &d->pool_pace, d->call->now_us, &d->paces[i]);
     *at = (struct price_candidate){
         .pace = &d->paces[i],
-        .cached = cached_tokens(d->call, match->blocks),
-        .on_host = cached_tokens(d->call, match->on_host),
-        .on_disk = cached_tokens(d->call, match->on_disk),
+        .cached = cached_tokens(d->call, match.blocks),
+        .on_host = cached_tokens(d->call, match.on_host),
+        .on_disk = cached_tokens(d->call, match.on_disk),
         .loads_adapter = adapter && decision_left(d, i)->adapter != ADAPTER_LOADED,
         .name = endpoint->hash,
     };
@@ -269,9 +270,15 @@ bool decide_may_find_room(const struct pool *pool, uint64_t now_us)
 
 static void note_best(const struct decision *d, struct choice *choice)
 {
+    const struct endpoint *best = decision_left(d, d->best)->endpoint;
+    const struct prefix_match *match = &d->matches[d->left[d->best]];
+
     if (!d->priced)
         return;
     choice->priced = true;
+    choice->reported_tokens = holdings_expected(best, &d->call->prompt, match);
+    /* Which ones are speculative the match does not say. */
+    choice->known_blocks = match->speculative == 0 ? match->blocks : 0;
     choice->cached_tokens = d->at[d->best].cached;
     choice->prefill_s = d->prices[d->best].prefill_s;
     choice->price_s = d->prices[d->best].total_s;

@@ -302,14 +302,6 @@ static uint32_t at_most(uint32_t count, uint32_t most)
     return count < most ? count : most;
 }
 
-static void shorten(struct prefix_match *match, uint32_t blocks)
-{
-    match->blocks = at_most(match->blocks, blocks);
-    match->on_host = at_most(match->on_host, match->blocks);
-    match->on_disk = at_most(match->on_disk, match->blocks - match->on_host);
-    match->speculative = at_most(match->speculative, match->blocks);
-}
-
 void holdings_match(struct holdings *holdings, const struct pool *pool,
                     const struct holdings_prompt *prompt, struct prefix_match *ret_matches)
 {
@@ -322,31 +314,31 @@ void holdings_match(struct holdings *holdings, const struct pool *pool,
     for (size_t i = 0; i < count; i++)
         columns[i] = column_of(holding_of(&pool->endpoints[i]), prompt);
     prefix_index_match(holdings->index, prompt->keys, prompt->count, columns, count, ret_matches);
-    for (size_t i = 0; i < count; i++) {
-        const struct holding *holding = holding_of(&pool->endpoints[i]);
-
-        if (ret_matches[i].blocks > 0)
-            shorten(&ret_matches[i],
-                    trusted(holding, findable(holding, prompt, ret_matches[i].blocks)));
-    }
 }
 
-void holdings_expect(struct holdings *holdings, const struct endpoint *endpoint,
-                     const struct holdings_prompt *prompt,
-                     struct holdings_expectation *ret_expectation)
+void holdings_findable(const struct endpoint *endpoint, const struct holdings_prompt *prompt,
+                       const struct prefix_match *match, struct prefix_match *ret_match)
 {
     const struct holding *holding = holding_of(endpoint);
-    uint32_t column = column_of(holding, prompt);
-    struct prefix_match match;
 
-    *ret_expectation = (struct holdings_expectation){ 0 };
-    if (column == PREFIX_COLUMN_NONE || prompt->count == 0)
+    *ret_match = *match;
+    if (!holding || match->blocks == 0)
         return;
-    prefix_index_match(holdings->index, prompt->keys, prompt->count, &column, 1, &match);
-    ret_expectation->tokens =
-        (uint64_t)findable(holding, prompt, match.blocks - match.speculative) * prompt->block;
-    /* Which ones are speculative the match does not say. */
-    ret_expectation->known = match.speculative == 0 ? match.blocks : 0;
+    ret_match->blocks =
+        at_most(match->blocks, trusted(holding, findable(holding, prompt, match->blocks)));
+    ret_match->on_host = at_most(match->on_host, ret_match->blocks);
+    ret_match->on_disk = at_most(match->on_disk, ret_match->blocks - ret_match->on_host);
+    ret_match->speculative = at_most(match->speculative, ret_match->blocks);
+}
+
+uint64_t holdings_expected(const struct endpoint *endpoint, const struct holdings_prompt *prompt,
+                           const struct prefix_match *match)
+{
+    const struct holding *holding = holding_of(endpoint);
+
+    if (!holding || match->blocks == match->speculative)
+        return 0;
+    return (uint64_t)findable(holding, prompt, match->blocks - match->speculative) * prompt->block;
 }
 
 /* ---- what becomes of prompts ---- */

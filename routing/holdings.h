@@ -51,24 +51,24 @@ struct holdings_prompt {
 };
 
 /*
- * What each endpoint of the pool has of the prompt; ret_matches[i] is pool->endpoints[i]'s. Rounded
- * down to what its engine finds: whole pages, and never the last token, which it computes in any
- * case. Scaled by what usage has shown, where that was much less than expected. Any thread, no
- * locks.
+ * What each endpoint of the pool has of the prompt, as the index says; ret_matches[i] is
+ * pool->endpoints[i]'s. Any thread, no locks.
  */
 void holdings_match(struct holdings *holdings, const struct pool *pool,
                     const struct holdings_prompt *prompt, struct prefix_match *ret_matches);
 
-struct holdings_expectation {
-    uint64_t tokens; /* that the endpoint's engine should find in its cache; without those that are
-                        there only when what was just sent is computed. Unscaled. */
-    size_t known;    /* so many of the first blocks are there by more than speculation */
-};
+/*
+ * What of a match the endpoint's engine finds: whole pages, and never the last token, which it
+ * computes in any case. Scaled by what usage has shown, where that was much less than expected. Any
+ * thread.
+ */
+void holdings_findable(const struct endpoint *endpoint, const struct holdings_prompt *prompt,
+                       const struct prefix_match *match, struct prefix_match *ret_match);
 
-/* Any thread. */
-void holdings_expect(struct holdings *holdings, const struct endpoint *endpoint,
-                     const struct holdings_prompt *prompt,
-                     struct holdings_expectation *ret_expectation);
+/* Any thread. What its usage should report as cached, in tokens: unscaled, without those that are
+ * there only when what was just sent is computed. */
+uint64_t holdings_expected(const struct endpoint *endpoint, const struct holdings_prompt *prompt,
+                           const struct prefix_match *match);
 
 /* It is sent to the endpoint: speculation about the blocks behind the `known` ones (what most
  * prompts begin with was there before), until `until_us` at the longest. Any thread. */

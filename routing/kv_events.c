@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EVENTS_A_WAIT 64
@@ -17,6 +18,10 @@
 /* Between turns while nothing happens: speculation ends in time; and while there is none. */
 #define TEND_MS       10
 #define TEND_QUIET_MS 1000
+/* Between a turn that had something to do and the next. What workers tell comes in ones and twos,
+ * and none of it is urgent (routing.md, 6.4: 100 ms change no figure): so it costs one wake-up a
+ * nap, not one a request. */
+#define NAP_US 2000
 
 struct speculation {
     struct kv_told told;
@@ -86,8 +91,8 @@ static void on_over(struct letter *letter, void *receiver)
     events->over = true;
 }
 
-/* The mailbox's descriptor is the one without a feed. */
-static void wait_for_something(struct kv_events *events, int timeout_ms)
+/* The mailbox's descriptor is the one without a feed. Returns whether something came. */
+static bool wait_for_something(struct kv_events *events, int timeout_ms)
 {
     struct epoll_event heard[EVENTS_A_WAIT];
     int count = epoll_wait(events->epoll, heard, EVENTS_A_WAIT, timeout_ms);
@@ -97,6 +102,7 @@ static void wait_for_something(struct kv_events *events, int timeout_ms)
         if (heard[i].data.ptr)
             kv_feed_is_ready(heard[i].data.ptr);
     mailbox_open_all(events->mailbox);
+    return count > 0;
 }
 
 static int wait_ms(const struct kv_events *events)
@@ -108,15 +114,25 @@ static int wait_ms(const struct kv_events *events)
     return TEND_MS;
 }
 
+static void nap(void)
+{
+    struct timespec time = { .tv_nsec = NAP_US * 1000 };
+
+    (void)nanosleep(&time, NULL);
+}
+
 static void *run(void *user)
 {
     struct kv_events *events = user;
 
     while (!events->over) {
-        wait_for_something(events, wait_ms(events));
+        bool came = wait_for_something(events, wait_ms(events));
+
         kv_feeds_turn(events);
         timers_run(&events->timers, events->now_us);
         prefix_index_tend(events->index, events->now_us, TEND_BUCKETS);
+        if (came && list_is_empty(&events->ready))
+            nap();
     }
     kv_feeds_free(events);
     kv_models_free(events);

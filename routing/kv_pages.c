@@ -3,6 +3,8 @@
  */
 #include "routing/kv_pages.h"
 
+#include "gateway/base/bytes16.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -14,7 +16,8 @@
 
 /* A hash's two lines and its bits. */
 struct where {
-    uint32_t line[2], tag;
+    uint32_t line[2];
+    uint32_t tag; /* never 0: that is an empty slot's */
 };
 
 static struct where where_of(const struct kv_pages *pages, uint64_t hash)
@@ -30,7 +33,7 @@ static struct where where_of(const struct kv_pages *pages, uint64_t hash)
     return (struct where){
         .line = { (uint32_t)((mixed & UINT32_MAX) * pages->lines >> 32),
                   (uint32_t)((mixed >> 32) * pages->lines >> 32) },
-        .tag = (uint32_t)(mixed * 0x9e3779b97f4a7c15 >> 56),
+        .tag = (uint32_t)(mixed * 0x9e3779b97f4a7c15 >> 56) | 1,
     };
 }
 
@@ -74,6 +77,27 @@ struct kv_page *kv_pages_at(const struct kv_pages *pages, uint32_t number)
     return &pages->pieces[number / PIECE][number % PIECE];
 }
 
+/* Which slots of a line have the tag, in the order of slot_in. */
+static bytes16 tagged(const uint32_t *line, uint32_t tag)
+{
+    typedef uint32_t numbers __attribute__((vector_size(sizeof(bytes16))));
+    numbers tags = (numbers){ 0 } + tag, found = { 0 };
+
+    for (unsigned k = 0; k < LINE / 4; k++) {
+        numbers few;
+
+        memcpy(&few, line + 4 * k, sizeof(few));
+        found |= (numbers)(few >> NUMBER_BITS == tags) & 0xffu << 8 * k;
+    }
+    return (bytes16)found;
+}
+
+/* The slot that a byte of `tagged` stands for. */
+static uint32_t *slot_in(uint32_t *line, size_t byte)
+{
+    return &line[byte % 4 * 4 + byte / 4];
+}
+
 /* The slot of the table that has the page of this hash, or NULL. */
 static uint32_t *slot_of(const struct kv_pages *pages, uint64_t hash)
 {
@@ -81,11 +105,14 @@ static uint32_t *slot_of(const struct kv_pages *pages, uint64_t hash)
 
     for (int l = 0; l < 2; l++) {
         uint32_t *line = line_at(pages, where.line[l]);
+        bytes16 alike = tagged(line, where.tag);
 
-        for (unsigned i = 0; i < LINE; i++)
-            if (line[i] >> NUMBER_BITS == where.tag && line[i] & NUMBER_MASK &&
-                kv_pages_at(pages, line[i] & NUMBER_MASK)->hash == hash)
-                return &line[i];
+        for (size_t i; (i = bytes16_first(alike)) < LINE; alike[i] = 0) {
+            uint32_t *slot = slot_in(line, i);
+
+            if (kv_pages_at(pages, *slot & NUMBER_MASK)->hash == hash)
+                return slot;
+        }
     }
     return NULL;
 }
@@ -98,22 +125,27 @@ void kv_pages_fetch(const struct kv_pages *pages, uint64_t hash)
     __builtin_prefetch(line_at(pages, where.line[1]));
 }
 
-struct kv_page *kv_pages_find(struct kv_pages *pages, uint64_t hash)
+uint32_t kv_pages_look(const struct kv_pages *pages, uint64_t hash)
 {
     const uint32_t *slot = slot_of(pages, hash);
 
-    return slot ? kv_pages_at(pages, *slot & NUMBER_MASK) : NULL;
+    return slot ? *slot & NUMBER_MASK : 0;
 }
 
-static unsigned free_in(const uint32_t *line, unsigned *ret_first)
+struct kv_page *kv_pages_find(struct kv_pages *pages, uint64_t hash)
 {
-    unsigned count = 0;
+    uint32_t number = kv_pages_look(pages, hash);
 
-    for (unsigned i = LINE; i-- > 0;)
-        if (line[i] == 0) {
-            *ret_first = i;
-            count++;
-        }
+    return number ? kv_pages_at(pages, number) : NULL;
+}
+
+/* How many slots of the line are empty; *ret_slot is one of them. */
+static unsigned free_in(uint32_t *line, uint32_t **ret_slot)
+{
+    bytes16 empty = tagged(line, 0);
+    unsigned count = bytes16_count(empty);
+
+    *ret_slot = count ? slot_in(line, bytes16_first(empty)) : NULL;
     return count;
 }
 
@@ -125,12 +157,11 @@ static uint32_t *make_room(struct kv_pages *pages, uint32_t line)
     for (unsigned i = 0; i < LINE; i++) {
         const struct kv_page *page = kv_pages_at(pages, slots[i] & NUMBER_MASK);
         struct where where = where_of(pages, page->hash);
-        uint32_t *other = line_at(pages, where.line[where.line[0] == line]);
-        unsigned at;
+        uint32_t *other;
 
-        if (free_in(other, &at) == 0)
+        if (free_in(line_at(pages, where.line[where.line[0] == line]), &other) == 0)
             continue;
-        other[at] = slots[i];
+        *other = slots[i];
         slots[i] = 0;
         return &slots[i];
     }
@@ -141,15 +172,15 @@ static uint32_t *make_room(struct kv_pages *pages, uint32_t line)
 static bool table_put(struct kv_pages *pages, uint64_t hash, uint32_t number)
 {
     struct where where = where_of(pages, hash);
-    unsigned first[2] = { 0, 0 };
+    uint32_t *first[2];
     unsigned room[2];
     uint32_t *slot;
-    int l;
 
-    for (l = 0; l < 2; l++)
+    for (int l = 0; l < 2; l++)
         room[l] = free_in(line_at(pages, where.line[l]), &first[l]);
-    l = room[1] > room[0];
-    slot = room[l] ? line_at(pages, where.line[l]) + first[l] : make_room(pages, where.line[0]);
+    slot = first[room[1] > room[0]];
+    if (!slot)
+        slot = make_room(pages, where.line[0]);
     if (!slot)
         slot = make_room(pages, where.line[1]);
     if (slot)
@@ -216,26 +247,33 @@ static bool table_has_room(struct kv_pages *pages)
     return pages->count * 8ull < slots * 7 || table_grow(pages);
 }
 
-struct kv_page *kv_pages_add(struct kv_pages *pages, uint64_t hash)
+uint32_t kv_pages_put(struct kv_pages *pages, uint64_t hash)
 {
     uint32_t number;
     struct kv_page *page;
 
     if (!table_has_room(pages))
-        return NULL;
+        return 0;
     number = number_new(pages);
     if (!number)
-        return NULL;
+        return 0;
     page = kv_pages_at(pages, number);
     /* Small tables fill by chance: those may grow early. */
     if (!table_put(pages, hash, number) &&
         (pages->lines > 64 || !table_grow(pages) || !table_put(pages, hash, number))) {
         number_free(pages, page, number);
-        return NULL;
+        return 0;
     }
     *page = (struct kv_page){ .hash = hash, .kind = KV_PAGE_FOREIGN };
     pages->count++;
-    return page;
+    return number;
+}
+
+struct kv_page *kv_pages_add(struct kv_pages *pages, uint64_t hash)
+{
+    uint32_t number = kv_pages_put(pages, hash);
+
+    return number ? kv_pages_at(pages, number) : NULL;
 }
 
 static size_t part_bytes(uint32_t keys, uint32_t tokens)
@@ -313,7 +351,7 @@ void kv_pages_remove(struct kv_pages *pages, struct kv_page *page)
 
 uint32_t kv_page_number(struct kv_pages *pages, const struct kv_page *page)
 {
-    return *slot_of(pages, page->hash) & NUMBER_MASK;
+    return kv_pages_look(pages, page->hash);
 }
 
 struct kv_page *kv_pages_next(const struct kv_pages *pages, uint32_t *at)

@@ -2,7 +2,7 @@
  * The pages an engine says it holds: from the engine's hash of a page to our keys of its blocks.
  *
  * Pages lie in pieces of memory that never move, and are numbered; a table of 16 numbers a cache
- * line finds them, each hash in one of two lines, with eight bits beside each number that tell most
+ * line finds them, each hash in one of two lines, with seven bits beside each number that tell most
  * others apart. So a look-up touches two lines and a page, and no choice of hashes makes it longer:
  * where both lines are full though the table is not, the page is refused. At most 32 bytes a page
  * whose keys need no more room (unit test).
@@ -74,6 +74,9 @@ struct kv_page *kv_pages_find(struct kv_pages *pages, uint64_t hash);
 /* A new page, KV_PAGE_FOREIGN, without copies; the hash must not be there. NULL: there are too
  * many, or too many that look alike. */
 struct kv_page *kv_pages_add(struct kv_pages *pages, uint64_t hash);
+/* The same, for who links pages by number; 0 instead of NULL. */
+uint32_t kv_pages_look(const struct kv_pages *pages, uint64_t hash);
+uint32_t kv_pages_put(struct kv_pages *pages, uint64_t hash);
 void kv_pages_remove(struct kv_pages *pages, struct kv_page *page);
 
 /* Room for what a page of KEYS or PART has; belongs to the page. NULL: all have too much together,

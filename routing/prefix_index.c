@@ -197,29 +197,36 @@ static bool put_state(struct prefix_index *index, uint64_t slot, uint64_t word, 
     return false;
 }
 
-/* The one road by which a holder's state changes: `clear` goes, `set` comes. Returns the state
- * before. */
-static uint32_t change(struct prefix_index *index, uint64_t key, uint32_t column, uint32_t clear,
-                       uint32_t set)
+/* The one road by which a holder's state becomes `after`. `entry` is the key's; NULL: it has none
+ * yet. */
+static void put(struct prefix_index *index, struct prefix_entry *entry, uint64_t key,
+                uint32_t column, uint32_t before, uint32_t after)
 {
-    struct prefix_entry *entry = prefix_table_find(&index->table, key);
     uint64_t word = entry ? word_of(entry) : (uint64_t)PREFIX_AGE_NEW << PREFIX_AGE_SHIFT;
-    uint32_t before = entry ? prefix_state_get(&index->sets, word, column) : 0;
-    uint32_t after = (before & ~clear) | set;
     bool fresh = !entry;
 
-    if (before == after)
-        return before;
     if (fresh)
         entry = entry_for(index, key);
     if (!entry ||
         !put_state(index, prefix_slot(&index->table, entry), word, column, after, &word)) {
         stat_add(&index->shed, 1);
-        return before;
+        return;
     }
     if (fresh)
         atomic_store_explicit(&entry->key, key, memory_order_release);
     entry_put(index, entry, word, (int64_t)(after != 0) - (before != 0));
+}
+
+/* A holder's state changes: `clear` goes, `set` comes. Returns the state before. */
+static uint32_t change(struct prefix_index *index, uint64_t key, uint32_t column, uint32_t clear,
+                       uint32_t set)
+{
+    struct prefix_entry *entry = prefix_table_find(&index->table, key);
+    uint32_t before = entry ? prefix_state_get(&index->sets, word_of(entry), column) : 0;
+    uint32_t after = (before & ~clear) | set;
+
+    if (before != after)
+        put(index, entry, key, column, before, after);
     return before;
 }
 
@@ -246,7 +253,8 @@ void prefix_index_fetch(const struct prefix_index *index, uint64_t key)
 bool prefix_index_store(struct prefix_index *index, uint64_t key, uint32_t column,
                         enum prefix_tier tier)
 {
-    return is_in_use(index, column) && change(index, key, column, 0, 1u << tier) & 1u << tier;
+    return is_in_use(index, column) &&
+           change(index, key, column, PREFIX_STATE_GUESS, 1u << tier) & 1u << tier;
 }
 
 void prefix_index_remove(struct prefix_index *index, uint64_t key, uint32_t column,
@@ -256,7 +264,16 @@ void prefix_index_remove(struct prefix_index *index, uint64_t key, uint32_t colu
         change(index, key, column, 1u << tier, 0);
 }
 
-/* What was said anew meanwhile has another generation, and stays. */
+/* Before the i-th of the keys, in their order, is looked at. */
+static void fetch_ahead(const struct prefix_index *index, const uint64_t *keys, size_t count,
+                        size_t i)
+{
+    for (size_t end = i + PREFIX_FETCH; i % PREFIX_FETCH == 0 && i < count && i < end; i++)
+        prefix_index_fetch(index, keys[i]);
+}
+
+/* What was said anew meanwhile has another generation, and stays; what was confirmed is no guess
+ * any more. */
 static void note_ends(struct timer *timer)
 {
     struct prefix_note *note = CONTAINER_OF(timer, struct prefix_note, timer);
@@ -264,11 +281,14 @@ static void note_ends(struct timer *timer)
     uint32_t guess = note->generation << PREFIX_GUESS_SHIFT;
 
     for (size_t i = 0; i < note->count; i++) {
-        struct prefix_entry *entry = prefix_table_find(&index->table, note->keys[i]);
+        struct prefix_entry *entry;
+        uint32_t state;
 
-        if (entry && (prefix_state_get(&index->sets, word_of(entry), note->column) &
-                      PREFIX_STATE_GUESS) == guess)
-            change(index, note->keys[i], note->column, PREFIX_STATE_GUESS, 0);
+        fetch_ahead(index, note->keys, note->count, i);
+        entry = prefix_table_find(&index->table, note->keys[i]);
+        state = entry ? prefix_state_get(&index->sets, word_of(entry), note->column) : 0;
+        if ((state & PREFIX_STATE_GUESS) == guess)
+            put(index, entry, note->keys[i], note->column, state, state & ~PREFIX_STATE_GUESS);
     }
     note_free(note);
 }
@@ -318,9 +338,11 @@ void prefix_index_speculate(struct prefix_index *index, uint64_t now_us,
         return;
     }
     note = note_new(index, now_us, guess);
-    for (size_t i = 0; i < guess->count; i++)
+    for (size_t i = 0; i < guess->count; i++) {
+        fetch_ahead(index, guess->keys, guess->count, i);
         change(index, guess->keys[i], guess->column, PREFIX_STATE_GUESS,
                note->generation << PREFIX_GUESS_SHIFT);
+    }
 }
 
 uint32_t prefix_index_column_new(struct prefix_index *index)

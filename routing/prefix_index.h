@@ -67,11 +67,13 @@ void prefix_index_match(struct prefix_index *index, const uint64_t *keys, size_t
 uint32_t prefix_index_column_new(struct prefix_index *index);
 void prefix_index_column_retire(struct prefix_index *index, uint32_t column);
 
-/* Asks memory for what a change of this block will look at first. */
+/* Asks memory for what a change of this block will look at first; worth it for so many at a time,
+ * which then come side by side. */
+#define PREFIX_FETCH 16
 void prefix_index_fetch(const struct prefix_index *index, uint64_t key);
 
-/* The endpoint has the block on that tier; has it there no more. Both may be said twice. Returns
- * whether it was known already. */
+/* The endpoint has the block on that tier, which is no guess any more; has it there no more. Both
+ * may be said twice. Returns whether it was known already. */
 bool prefix_index_store(struct prefix_index *index, uint64_t key, uint32_t column,
                         enum prefix_tier tier);
 void prefix_index_remove(struct prefix_index *index, uint64_t key, uint32_t column,

@@ -26,8 +26,10 @@ struct choice {
     struct choice_screen screens[CHOICE_SCREENS_MAX];
     /* Endpoints were priced; these are of the chosen one. */
     bool priced;
-    uint32_t cached_tokens; /* of the prompt, expected there */
-    double prefill_s;       /* of the rest, expected */
+    uint32_t cached_tokens;   /* of the prompt, expected there when it is computed */
+    uint64_t reported_tokens; /* that usage should say were cached: no guesses, no distrust */
+    uint32_t known_blocks;    /* of the prompt's first blocks, those that are no guess */
+    double prefill_s;         /* of the rest, expected */
     double price_s;
 };
 

@@ -50,6 +50,15 @@ static inline size_t bytes16_first(bytes16 bytes)
     return half[1] ? 8 + (size_t)__builtin_ctzll(half[1]) / 8 : 16;
 }
 
+/* How many lanes hold, after a comparison. */
+static inline unsigned bytes16_count(bytes16 bytes)
+{
+    uint64_t half[2];
+
+    memcpy(half, &bytes, sizeof(half));
+    return (unsigned)(__builtin_popcountll(half[0]) + __builtin_popcountll(half[1])) / 8;
+}
+
 /* All of 1 to 16 bytes, in no order and some of them twice. */
 static inline bytes16 bytes16_load_short(const char *at, size_t len)
 {

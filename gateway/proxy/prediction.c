@@ -175,15 +175,10 @@ static uint64_t speculate_until_us(const struct exchange *x)
 void prediction_sent(struct exchange *x)
 {
     struct holdings_prompt prompt = prediction_prompt(x);
-    struct holdings_expectation expectation;
-    uint64_t *cached = &x->prediction.cached;
 
-    if (prompt.count == 0)
-        return;
-    holdings_expect(x->worker->holdings, x->endpoint, &prompt, &expectation);
-    *cached = expectation.tokens < x->prediction.tokens ? expectation.tokens : x->prediction.tokens;
-    holdings_sent(x->worker->holdings, x->endpoint, &prompt, expectation.known,
-                  speculate_until_us(x));
+    if (prompt.count > 0)
+        holdings_sent(x->worker->holdings, x->endpoint, &prompt, x->choice.known_blocks,
+                      speculate_until_us(x));
 }
 
 void prediction_computed(const struct exchange *x)
@@ -205,7 +200,8 @@ static void settle_cached(const struct exchange *x)
     };
 
     if (x->endpoint && prompt.count > 0)
-        holdings_learn(x->worker->holdings, x->endpoint, &prompt, x->prediction.cached, &report);
+        holdings_learn(x->worker->holdings, x->endpoint, &prompt, x->choice.reported_tokens,
+                       &report);
 }
 
 static void say_change(const struct exchange *x, enum agreement_change change)

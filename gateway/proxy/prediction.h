@@ -14,15 +14,13 @@
 struct exchange;
 
 struct prediction {
-    bool made;         /* there was a prompt, and what follows is known of it */
-    bool keys_exact;   /* keys are block keys; else they stand for text */
-    bool deferred;     /* others went first once */
-    uint8_t exactness; /* enum exactness */
-    uint64_t tokens;   /* prompt tokens that the engine will report */
-    uint64_t reused;   /* of them: known from an earlier turn */
-    uint64_t bytes;    /* of the request's own text */
-    /* Of the prompt's tokens, those that the endpoint of the attempt at hand should have cached. */
-    uint64_t cached;
+    bool made;          /* there was a prompt, and what follows is known of it */
+    bool keys_exact;    /* keys are block keys; else they stand for text */
+    bool deferred;      /* others went first once */
+    uint8_t exactness;  /* enum exactness */
+    uint64_t tokens;    /* prompt tokens that the engine will report */
+    uint64_t reused;    /* of them: known from an earlier turn */
+    uint64_t bytes;     /* of the request's own text */
     struct blocks keys; /* ours until prediction_release */
 };
 

@@ -381,9 +381,9 @@ static void matches_that_are_given_are_believed(void **state)
     uint64_t keys[60] = { 0 };
 
     (void)state;
-    for (uint32_t holder = 0; holder < 2; holder++) {
-        struct prefix_match matches[2] = { { .blocks = holder == 0 ? 60 : 0 },
-                                           { .blocks = holder == 1 ? 60 : 0 } };
+    for (uint32_t i = 0; i < 4; i++) {
+        uint32_t holder = i % 2, guesses = i / 2;
+        struct prefix_match matches[2] = { { 0 }, { 0 } };
         struct decide_call call = {
             .pool = &fleet->pools[0],
             .now_us = NOW,
@@ -394,9 +394,11 @@ static void matches_that_are_given_are_believed(void **state)
         const struct endpoint *endpoint;
         struct choice choice;
 
+        matches[holder] = (struct prefix_match){ .blocks = 60, .speculative = guesses };
         assert_int_equal(decide(decision, &call, &endpoint, &choice), DECIDE_CHOSEN);
         assert_int_equal(endpoint->index, holder);
         assert_int_equal(choice.cached_tokens, 960);
+        assert_int_equal(choice.known_blocks, guesses ? 0 : 60);
     }
     fleet_unref(fleet);
 }

@@ -99,6 +99,15 @@ static struct prefix_match match_of(const struct rig *rig, size_t endpoint)
     return matches[endpoint];
 }
 
+/* What of its match an engine finds. */
+static struct prefix_match found_of(const struct rig *rig, size_t endpoint)
+{
+    struct prefix_match match = match_of(rig, endpoint), found;
+
+    holdings_findable(endpoint_at(rig, endpoint), &rig->prompt, &match, &found);
+    return found;
+}
+
 /* The index thread is soon there, not at once. */
 static void wait_match(const struct rig *rig, size_t endpoint, uint32_t blocks,
                        uint32_t speculative)
@@ -106,7 +115,7 @@ static void wait_match(const struct rig *rig, size_t endpoint, uint32_t blocks,
     uint64_t until_us = clock_now_us() + WAIT_US;
 
     for (;;) {
-        struct prefix_match match = match_of(rig, endpoint);
+        struct prefix_match match = found_of(rig, endpoint);
 
         if (match.blocks == blocks && match.speculative == speculative)
             return;
@@ -122,13 +131,11 @@ static const char two[] =
     "pools: [ { name: p, kv_cache_tokens: 256,\n"
     "           endpoints: [ \"http://127.0.0.1:1\", \"http://127.0.0.1:2\" ] } ]\n";
 
-static void expect(const struct rig *rig, size_t endpoint, uint64_t tokens, size_t known)
+static void expect(const struct rig *rig, size_t endpoint, uint64_t tokens)
 {
-    struct holdings_expectation expectation;
+    struct prefix_match match = match_of(rig, endpoint);
 
-    holdings_expect(rig->holdings, endpoint_at(rig, endpoint), &rig->prompt, &expectation);
-    assert_int_equal(expectation.tokens, tokens);
-    assert_int_equal(expectation.known, known);
+    assert_int_equal(holdings_expected(endpoint_at(rig, endpoint), &rig->prompt, &match), tokens);
 }
 
 /* A second time only what is behind the known blocks is guessed. */
@@ -142,7 +149,7 @@ static void what_is_known_is_not_guessed_again(void **state)
     holdings_computed(rig.holdings, endpoint_at(&rig, 1), &rig.prompt);
     wait_match(&rig, 1, BLOCKS / 2, 0);
     rig.prompt.count = BLOCKS;
-    expect(&rig, 1, BLOCKS / 2 * BLOCK, BLOCKS / 2);
+    expect(&rig, 1, BLOCKS / 2 * BLOCK);
     holdings_sent(rig.holdings, endpoint_at(&rig, 1), &rig.prompt, BLOCKS / 2,
                   clock_now_us() + WAIT_US);
     wait_match(&rig, 1, BLOCKS, BLOCKS - BLOCKS / 2);
@@ -155,17 +162,17 @@ static void what_was_sent_is_expected_and_then_held_by_that_endpoint(void **stat
 
     (void)state;
     rig_init(&rig, two);
-    assert_int_equal(match_of(&rig, 0).blocks, 0);
+    assert_int_equal(found_of(&rig, 0).blocks, 0);
     holdings_sent(rig.holdings, endpoint_at(&rig, 1), &rig.prompt, 0, clock_now_us() + WAIT_US);
     wait_match(&rig, 1, BLOCKS, BLOCKS);
-    assert_int_equal(match_of(&rig, 0).blocks, 0);
-    expect(&rig, 1, 0, 0);
+    assert_int_equal(found_of(&rig, 0).blocks, 0);
+    expect(&rig, 1, 0);
     holdings_computed(rig.holdings, endpoint_at(&rig, 1), &rig.prompt);
     wait_match(&rig, 1, BLOCKS, 0);
-    expect(&rig, 1, BLOCKS * BLOCK, BLOCKS);
+    expect(&rig, 1, BLOCKS * BLOCK);
     rig.prompt.tokens = BLOCKS * BLOCK; /* the last token is always computed */
-    expect(&rig, 1, (BLOCKS - 1) * BLOCK, BLOCKS);
-    assert_int_equal(match_of(&rig, 1).blocks, BLOCKS - 1);
+    expect(&rig, 1, (BLOCKS - 1) * BLOCK);
+    assert_int_equal(found_of(&rig, 1).blocks, BLOCKS - 1);
     holdings_lost(rig.holdings, endpoint_at(&rig, 1));
     wait_match(&rig, 1, 0, 0);
     rig_release(&rig);
@@ -217,13 +224,13 @@ static void usage_teaches_what_a_match_is_worth(void **state)
     wait_match(&rig, 0, BLOCKS, 0);
     for (int i = 0; i < 100; i++) /* an engine that never says */
         learn(&rig, -1);
-    assert_int_equal(match_of(&rig, 0).blocks, BLOCKS);
+    assert_int_equal(found_of(&rig, 0).blocks, BLOCKS);
     for (int i = 0; i < 3; i++) /* found 7 of 8: as good as all */
         learn(&rig, 112);
-    assert_int_equal(match_of(&rig, 0).blocks, BLOCKS);
+    assert_int_equal(found_of(&rig, 0).blocks, BLOCKS);
     for (int i = 0; i < 20; i++) /* more than there are: such a word teaches nothing */
         learn(&rig, 1000000);
-    assert_int_equal(match_of(&rig, 0).blocks, BLOCKS);
+    assert_int_equal(found_of(&rig, 0).blocks, BLOCKS);
     assert_int_equal(expected_so_far(endpoint), 3 * 128);
     for (int i = 0; i < 100; i++) /* one that says when there are some */
         learn(&rig, -1);
@@ -324,19 +331,19 @@ static void events_are_believed_over_reloads_until_the_endpoint_leaves(void **st
     store_prompt(&publisher, &rig);
     wait_match(&rig, 0, BLOCKS, 0);
     rig.prompt.tokens = BLOCKS * BLOCK; /* the last page has the token that is computed */
-    assert_int_equal(match_of(&rig, 0).blocks, BLOCKS - 2);
+    assert_int_equal(found_of(&rig, 0).blocks, BLOCKS - 2);
     rig.prompt.tokens++;
     rig.prompt.events_know = false; /* keys of a tenant: no event comes to them */
-    assert_int_equal(match_of(&rig, 0).blocks, 0);
+    assert_int_equal(found_of(&rig, 0).blocks, 0);
     rig.prompt.events_know = true;
     events_pool(&publisher, "\"http://127.0.0.1:1\", \"http://127.0.0.1:2\"", text, sizeof(text));
     rig_follow(&rig, text);
     assert_ptr_equal(endpoint_at(&rig, 0)->state, first);
-    assert_int_equal(match_of(&rig, 0).blocks, BLOCKS); /* at once: nothing was heard anew */
+    assert_int_equal(found_of(&rig, 0).blocks, BLOCKS); /* at once: nothing was heard anew */
     events_pool(&publisher, "\"http://127.0.0.1:2\"", text, sizeof(text));
     rig_follow(&rig, text);
     wait_heard(&rig, 0, &publisher);
-    assert_int_equal(match_of(&rig, 0).blocks, 0);
+    assert_int_equal(found_of(&rig, 0).blocks, 0);
     rig_release(&rig);
     publisher_release(&publisher);
 }

@@ -543,9 +543,9 @@ static void a_silent_engine_has_a_model(void **state)
     kv_model_use(model, keys, 4);
     wait_modelled(&rig, model, keys, 4, 0);
     kv_model_use(model, others, 2); /* room for four: two go, the tail of the older prompt */
-    wait_modelled(&rig, model, keys, 4, 2);
+    wait_modelled(&rig, model, keys, 2, 0);
     kv_model_resize(model, 2);
-    wait_modelled(&rig, model, keys, 4, 4);
+    wait_modelled(&rig, model, keys, 0, 0);
     kv_model_clear(model);
     kv_model_clear(model);
     wait_modelled(&rig, model, keys, 0, 0);
