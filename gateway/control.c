@@ -4,7 +4,7 @@
  *   boot:    load -> names -> fleet -> servers, bound -> workers start -> listen -> ready
  *   reload:  load -> names -> fleet -> servers, new addresses bound -> publish
  *            (SIGHUP, a changed file; any failure leaves everything as it was)
- *   the end: drain -> wait for exchanges, drain_timeout at most -> stop
+ *   the end: drain -> wait for exchanges, drain_timeout at most -> tell those that are left -> stop
  *            (SIGTERM, SIGINT)
  *
  * Workers are told by letters; what they share is published in a snapshot slot.
@@ -51,6 +51,9 @@
  */
 #define RELOAD_SETTLE_US (50 * CLOCK_US_PER_MS)
 #define DRAIN_LOOK_US    (10 * CLOCK_US_PER_MS)
+/* Clients that are told at the end why there is no answer have so long to take it. */
+#define LAST_WORDS_US  (500 * CLOCK_US_PER_MS)
+#define CLOSED_LOOK_US CLOCK_US_PER_MS
 
 const struct directive_set *const all_directives[] = {
     &process_set, &listeners_set, &admin_set,    &models_set,   &pools_set,
@@ -88,14 +91,18 @@ struct control {
     uint64_t generation;
     uint64_t prefix_seed;  /* drawn at boot, used where the directive is left out */
     struct letter closing; /* to itself, at the end */
-    bool ready, draining;
+    unsigned threads_running;
+    bool ready, draining, stopping;
 };
 
 /* ---- letters to workers ---- */
 
 struct order {
     struct letter letter;
-    struct defer again; /* order_stop's */
+    struct control *control;
+    unsigned index;    /* order_close's: of the worker whose turn it is */
+    struct timer look; /* order_stop's */
+    uint64_t close_us; /* when it closes what is left */
     struct worker *worker;
     struct clients *clients;
     struct server **servers; /* reffed */
@@ -125,39 +132,75 @@ static void order_drain(struct letter *letter, void *receiver)
     free(order);
 }
 
-/* The thread ends when what was closed has been freed, in the turns that follow. */
-static void stop_when_empty(struct defer *defer)
+static void on_stopped(struct letter *letter, void *receiver)
 {
-    struct order *order = CONTAINER_OF(defer, struct order, again);
+    struct order *order = CONTAINER_OF(letter, struct order, letter);
+
+    if (--order->control->threads_running == 0)
+        worker_stop(receiver);
+    free(order);
+}
+
+/* The thread ends when the last connection has been freed. */
+static void stop_when_empty(struct timer *timer)
+{
+    struct order *order = CONTAINER_OF(timer, struct order, look);
     struct worker *worker = order->worker;
 
     if (clients_count(order->clients) > 0) {
-        worker_defer_next(worker, &order->again);
+        if (worker->now_us >= order->close_us)
+            clients_close(order->clients);
+        timer_set(&worker->timers, timer, worker->now_us + CLOSED_LOOK_US);
         return;
     }
     upstream_close_all(worker);
     worker_stop(worker);
-    free(order);
+    order->letter.open = on_stopped;
+    mailbox_send(order->control->worker->mailbox, &order->letter);
 }
 
+/* Who waits, or is being answered, hears that it ends; connections close behind it. */
 static void order_stop(struct letter *letter, void *receiver)
 {
     struct order *order = CONTAINER_OF(letter, struct order, letter);
 
     order->worker = receiver;
+    order->close_us = order->worker->now_us + LAST_WORDS_US;
+    timer_init(&order->look, stop_when_empty);
     clients_drain(order->clients);
-    clients_close(order->clients);
-    defer_init(&order->again, stop_when_empty);
-    worker_defer_next(order->worker, &order->again);
+    exchanges_end(order->worker->exchanges, &reason_draining);
+    stop_when_empty(&order->look);
 }
 
-static void send_order(struct control_thread *thread, void (*open)(struct letter *, void *))
+static void send_order(struct control *control, unsigned index,
+                       void (*open)(struct letter *, void *))
 {
+    struct control_thread *thread = &control->threads[index];
     struct order *order = xcalloc(1, sizeof(*order));
 
+    order->control = control;
+    order->index = index;
     order->clients = thread->clients;
     order->letter.open = open;
     mailbox_send(thread->worker->mailbox, &order->letter);
+}
+
+/* From worker to worker, until all homes are closed: one that ends makes room, and nobody shall be
+ * sent to an engine for it only to be stopped there. */
+static void order_close(struct letter *letter, void *receiver)
+{
+    struct order *order = CONTAINER_OF(letter, struct order, letter);
+    struct control *control = order->control;
+    const struct worker *worker = receiver;
+
+    exchanges_close(worker->exchanges);
+    if (++order->index < control->thread_count) {
+        mailbox_send(control->workers[order->index]->mailbox, letter);
+        return;
+    }
+    for (unsigned t = 0; t < control->thread_count; t++)
+        send_order(control, t, order_stop);
+    free(order);
 }
 
 /* ---- listeners ---- */
@@ -552,12 +595,13 @@ static void on_rotate_due(struct timer *timer)
 
 /* ---- draining ---- */
 
+/* The loop goes on until all workers have ended: they may have thousands of access lines. */
 static void control_stop(struct control *control)
 {
     timer_clear(&control->drain_due);
-    for (unsigned t = 0; t < control->thread_count; t++)
-        send_order(&control->threads[t], order_stop);
-    worker_stop(control->worker);
+    if (!control->stopping)
+        send_order(control, 0, order_close);
+    control->stopping = true;
 }
 
 static void on_drain_due(struct timer *timer)
@@ -587,7 +631,7 @@ static void control_drain(struct control *control)
     control->draining = true;
     control->drain_until_us = now_us + process_conf(control->conf)->drain_timeout * CLOCK_US_PER_MS;
     for (unsigned t = 0; t < control->thread_count; t++)
-        send_order(&control->threads[t], order_drain);
+        send_order(control, t, order_drain);
     timer_set(&control->worker->timers, &control->drain_due, now_us + DRAIN_LOOK_US);
 }
 
@@ -704,6 +748,7 @@ static void start(struct control *control)
 
     for (unsigned t = 0; t < control->thread_count; t++)
         worker_start(control->threads[t].worker);
+    control->threads_running = control->thread_count;
     timer_set(&control->worker->timers, &control->access_due, now_us + ACCESS_DRAIN_US);
     timer_set(&control->worker->timers, &control->rotate_due, now_us + TICKETS_ROTATE_US);
     control->ready = true;

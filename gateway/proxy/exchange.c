@@ -252,6 +252,21 @@ const struct step *exchange_fail(struct exchange *x, const struct reason *reason
     return x->reason->status > 0 && !x->committed ? &step_reply : &step_finish;
 }
 
+void exchanges_close(struct exchanges *exchanges)
+{
+    home_close(exchanges->home);
+}
+
+void exchanges_end(struct exchanges *exchanges, const struct reason *reason)
+{
+    LIST_FOREACH (at, &exchanges->active) {
+        struct exchange *x = CONTAINER_OF(at, struct exchange, link);
+
+        x->reason = x->reason ? x->reason : reason;
+        exchange_wake(x);
+    }
+}
+
 static void print_choice(const struct choice *choice, struct buf *out)
 {
     buf_printf(out, " policy %s considered %u", choice->policy, choice->considered);

@@ -75,6 +75,7 @@ struct home {
     struct worker *worker;
     struct decision *decision; /* scratch */
     struct list holds;
+    bool closed; /* nobody is let go any more */
 };
 
 static struct ticket *ticket_of(struct hold_item *item)
@@ -138,7 +139,7 @@ static bool place(void *user, struct hold_item *item, bool any, double *ret_cost
     ticket->call.now_us = held->home->worker->now_us;
     ticket->call.looks = true;
     ticket->what = TICKET_GO;
-    if (held->full)
+    if (held->full || held->home->closed)
         return false;
     if (ticket->has_failed && atomic_load_explicit(&held->state->unreached, memory_order_relaxed))
         return false;
@@ -400,6 +401,11 @@ void home_free(struct home *home)
         pool_hold_free(CONTAINER_OF(at, struct pool_hold, link));
     decision_free(home->decision);
     free(home);
+}
+
+void home_close(struct home *home)
+{
+    home->closed = true;
 }
 
 /* ---- asking and leaving ---- */

@@ -17,6 +17,9 @@ struct home *home_new(struct worker *worker);
 /* When no exchange is under way anywhere, and all letters have been opened. NULL is fine. */
 void home_free(struct home *home);
 
+/* Lets nobody go any more; who waits here stays until it leaves. */
+void home_close(struct home *home);
+
 /* Letters of tickets: what their `ask` and `leave` are opened by. */
 void home_on_ask(struct letter *letter, void *receiver);
 void home_on_leave(struct letter *letter, void *receiver);

@@ -243,6 +243,100 @@ class Ends(Hold):
         self.assertEqual(gateway.wait(self.slower(5)), 0)
 
 
+class Drain(Hold):
+    """Those that are held when drain_timeout is over: no engine has had them, and their clients hear so."""
+
+    settles = False
+
+    def drain(self, *ways_to_ask, workers=4, held=None):
+        """Those that asked in these ways and are held; their time is up."""
+        gateway = self.start(workers=workers, drain_timeout="300ms", hold={"keepalive": "100ms"})
+        self.occupy(gateway)
+        clients = [ask(gateway) for ask in ways_to_ask]
+        self.waiting(gateway, held or len(clients))
+        gateway.signal(signal.SIGTERM)
+        return gateway, clients
+
+    def in_stream(self, gateway):
+        client = self.ask(gateway, stream=True)
+        self.assertEqual(client.read_head()[0], 200)
+        self.assertEqual(client.read_chunk(), COMMENT)
+        return client
+
+    def assert_told(self, body):
+        said = body.replace(COMMENT, b"")
+        self.assertTrue(said.startswith(b"data: {"), body)
+        self.assertEqual(json.loads(said[6:])["error"]["type"], "server_error")
+        self.assertNotIn(b"[DONE]", said)
+
+    def test_a_held_request_gets_a_503_and_when_to_ask_again(self):
+        for workers in (1, 4):
+            with self.subTest(workers=workers):
+                gateway, clients = self.drain(*[self.ask] * 20, workers=workers)
+                for client in clients:
+                    got = client.read_answer()
+                    self.assert_openai_error(got, 503)
+                    self.assertGreaterEqual(int(got.get("retry-after")), 1)
+                    self.assertEqual(got.get("connection"), "close")
+                    self.assertTrue(client.is_closed_within(self.slower(2)))
+                self.assertEqual(gateway.wait(self.slower(5)), 0)
+                self.assertEqual([line["reason"] for line in gateway.access_lines()], ["draining"] * 21)
+                self.assertEqual(len(self.endpoint.requests), 1)
+
+    def test_it_is_said_in_the_stream_where_that_has_begun(self):
+        gateway, clients = self.drain(*[self.in_stream] * 5)
+        for client in clients:
+            body = b""
+            while piece := client.read_chunk():
+                body += piece
+            self.assertEqual(piece, b"", "the stream was cut off")
+            self.assert_told(body)
+            self.assertTrue(client.is_closed_within(self.slower(2)))
+        self.assertEqual(gateway.wait(self.slower(5)), 0)
+
+    def test_each_stream_of_an_http2_connection_is_told(self):
+        def two(gateway):
+            link = self.h2(gateway, timeout=self.slower(10))
+            link.send(h2raw.request(1, chat_body()) + h2raw.request(3, chat_body(stream=True)))
+            link.read_until(lambda l: COMMENT in l.stream(3).body)
+            return link
+        gateway, [link] = self.drain(two, held=2)
+        refused, told = link.wait(1), link.wait(3)
+        self.assertEqual((refused.status, refused.get("retry-after"), refused.reset), (503, "1", None))
+        self.assertIsNone(told.reset)
+        self.assert_told(told.body)
+        link.wait_end(self.slower(2))
+        self.assertEqual(link.goaway, h2raw.NO_ERROR)
+        self.assertEqual(gateway.wait(self.slower(5)), 0)
+
+    def test_a_stream_under_way_is_told_as_well(self):
+        def endless(connection):
+            connection.read_request()
+            connection.send(SSE_HEAD + chunk(ROLE_EVENT + event("more")))
+            connection.wait_end()
+        gateway = self.start(self.recorder(endless), drain_timeout="100ms")
+        client = self.ask(gateway, stream=True)
+        client.read_head()
+        self.assertIn(b"more", client.read_chunk())
+        gateway.signal(signal.SIGTERM)
+        self.assert_told(client.read_chunk())
+        self.assertEqual(client.read_chunk(), b"")
+        self.assertEqual(gateway.wait(self.slower(5)), 0)
+
+    def test_a_client_that_takes_nothing_holds_up_nobody(self):
+        def endless(connection):
+            connection.read_request()
+            connection.send(SSE_HEAD)
+            while True:
+                connection.send(chunk(event("x" * 60000)))
+        gateway = self.start(self.recorder(endless), drain_timeout="100ms")
+        client = self.client(gateway, receive_buffer=4096)
+        client.send(chat(stream=True))
+        client.read_head()
+        gateway.signal(signal.SIGTERM)
+        self.assertEqual(gateway.wait(self.slower(4)), 0)
+
+
 class Reloads(Hold):
     def test_an_endpoint_that_is_added_is_room(self):
         for workers in (1, 4):
