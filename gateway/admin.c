@@ -4,6 +4,7 @@
 #include "gateway/admin.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/base/held.h"
 #include "gateway/base/mailbox.h"
 #include "gateway/base/metric.h"
 #include "gateway/codec/conn.h"
@@ -159,7 +160,7 @@ static void collect(struct metric_writer *writer, void *user)
     const struct fleet *fleet = control_fleet(admin->control);
     struct slice version = slice_str(SLUICE_VERSION);
 
-    metric_sample(writer, METRIC_ID_buffered_bytes, NULL, (double)buf_process_bytes());
+    metric_sample(writer, METRIC_ID_buffered_bytes, NULL, (double)held_bytes());
     metric_sample(writer, METRIC_ID_build_info, &version, 1);
     metric_sample(writer, METRIC_ID_start_time, NULL,
                   (double)admin->started_wall_us / CLOCK_US_PER_S);

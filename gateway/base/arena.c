@@ -3,6 +3,7 @@
  */
 #include "gateway/base/arena.h"
 
+#include "gateway/base/held.h"
 #include "gateway/base/spare.h"
 
 #include <stdarg.h>
@@ -26,6 +27,11 @@ void arena_init(struct arena *arena, size_t limit_bytes)
     *arena = (struct arena){ .limit_bytes = limit_bytes };
 }
 
+void arena_init_held(struct arena *arena, size_t limit_bytes)
+{
+    *arena = (struct arena){ .limit_bytes = limit_bytes, .held = true };
+}
+
 void arena_release(struct arena *arena)
 {
     struct arena_block *block = arena->blocks;
@@ -36,7 +42,9 @@ void arena_release(struct arena *arena)
         spare_free(block, block->size);
         block = next;
     }
-    arena_init(arena, arena->limit_bytes);
+    if (arena->held)
+        held_drop(arena->used_bytes);
+    *arena = (struct arena){ .limit_bytes = arena->limit_bytes, .held = arena->held };
 }
 
 /* A block of `want` bytes, counted but on no list; NULL when the limit would be passed. */
@@ -49,6 +57,8 @@ static struct arena_block *arena_block_new(struct arena *arena, size_t want)
     block = spare_alloc(want);
     block->size = want;
     arena->used_bytes += want;
+    if (arena->held)
+        held_add(want);
     return block;
 }
 

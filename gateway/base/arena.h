@@ -17,10 +17,13 @@ struct arena {
     char *at, *end;             /* what is free of the newest */
     size_t used_bytes;          /* of all blocks, as allocated */
     size_t limit_bytes;
+    bool held; /* what it takes is counted (base/held.h) */
 };
 
 /* No memory is taken before the first allocation. */
 void arena_init(struct arena *arena, size_t limit_bytes);
+/* The same for what a client has: it is counted among the bytes that the process holds. */
+void arena_init_held(struct arena *arena, size_t limit_bytes);
 void arena_release(struct arena *arena);
 
 /* Aligned to 8; of 0 bytes too. NULL when the limit would be passed. */

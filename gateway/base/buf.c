@@ -7,10 +7,10 @@
  */
 #include "gateway/base/buf.h"
 
+#include "gateway/base/held.h"
 #include "gateway/base/spare.h"
 
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 
 /* A chunk starts small, because most streams hold one token's event at a time... */
@@ -39,8 +39,6 @@ struct buf_chunk {
     char bytes[];
 };
 
-static _Atomic size_t process_bytes;
-
 static struct buf_chunk *chunk_new(size_t size)
 {
     struct buf_chunk *chunk = spare_alloc(sizeof(*chunk) + size);
@@ -49,7 +47,7 @@ static struct buf_chunk *chunk_new(size_t size)
     chunk->refs = 1;
     chunk->size = size;
     chunk->used = 0;
-    atomic_fetch_add_explicit(&process_bytes, size, memory_order_relaxed);
+    held_add(size);
     return chunk;
 }
 
@@ -61,7 +59,7 @@ static void piece_free(struct buf_piece *piece)
         spare_free(piece, sizeof(*piece));
     if (--chunk->refs > 0)
         return;
-    atomic_fetch_sub_explicit(&process_bytes, chunk->size, memory_order_relaxed);
+    held_drop(chunk->size);
     spare_free(chunk, sizeof(*chunk) + chunk->size);
 }
 
@@ -292,9 +290,4 @@ struct slice buf_join(struct buf *buf)
         buf_link(buf, &chunk->own);
     }
     return buf_front(buf);
-}
-
-size_t buf_process_bytes(void)
-{
-    return atomic_load_explicit(&process_bytes, memory_order_relaxed);
 }

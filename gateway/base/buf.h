@@ -7,7 +7,7 @@
  * written again.
  *
  * One thread: chunks of a buf must not be shared with another thread's buf. The bytes that all
- * chunks of the process hold are counted (buf_process_bytes), so that a limit can be set on them.
+ * chunks of the process hold are counted (base/held.h).
  */
 #ifndef SLUICE_BASE_BUF_H
 #define SLUICE_BASE_BUF_H
@@ -75,8 +75,5 @@ size_t buf_peek(const struct buf *buf, size_t offset, char *ret_bytes, size_t ma
  * changed; pieces shared with other bufs before stay as they are there.
  */
 struct slice buf_join(struct buf *buf);
-
-/* Bytes that all chunks of the process hold now, unused room included. Any thread. */
-size_t buf_process_bytes(void);
 
 #endif

@@ -40,6 +40,8 @@ struct conn_settings {
                           client_stalled */
     bool half_close;   /* h1 server: a FIN while an answer is owed does not abort it */
     uint32_t requests; /* h1/h2 server: after so many on one conn it is drained; 0: never */
+    size_t held_bytes; /* h2 server: while the process holds more (base/held.h) no stream begins; 0:
+                          never */
 };
 
 /* Who uses a conn. All are called from phases or the loop; none may free the conn. */

@@ -27,7 +27,7 @@ struct h1_stream *h1_stream_new(struct conn *conn, const struct stream_type *typ
 
     s->conn = conn;
     s->owned = true;
-    arena_init(&s->arena, arena ? 0 : arena_limit(conn->settings));
+    arena_init_held(&s->arena, arena ? 0 : arena_limit(conn->settings));
     s->stream.type = type;
     s->stream.arena = arena ? arena : &s->arena;
     buf_init(&s->stream.in, conn->settings->window_bytes);

@@ -6,6 +6,7 @@
  * owner.
  */
 #include "gateway/base/clock.h"
+#include "gateway/base/held.h"
 #include "gateway/codec/h2.h"
 #include "gateway/codec/h2_head.h"
 #include "gateway/http/reply.h"
@@ -44,12 +45,18 @@ static struct h2_stream *server_stream_new(struct h2 *h2)
     struct h2_stream *s;
     struct arena arena;
 
-    arena_init(&arena, arena_limit(h2->conn->settings));
+    arena_init_held(&arena, arena_limit(h2->conn->settings));
     s = arena_zalloc(&arena, sizeof(*s));
     s->arena = arena;
     s->stream.type = &server_stream;
     h2_stream_init(s, h2, &s->arena);
     return s;
+}
+
+static void refuse_stream(struct h2 *h2, int32_t id, const struct reason *reason)
+{
+    conn_count_refused(h2->conn, reason);
+    nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
 }
 
 /*
@@ -62,8 +69,11 @@ static void server_begin(struct h2 *h2, int32_t id)
     struct h2_stream *s;
 
     if (h2->conn->streams >= h2->conn->settings->streams) {
-        conn_count_refused(h2->conn, &reason_stream_refused);
-        nghttp2_submit_rst_stream(h2->session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+        refuse_stream(h2, id, &reason_stream_refused);
+        return;
+    }
+    if (h2->conn->settings->held_bytes && held_bytes() > h2->conn->settings->held_bytes) {
+        refuse_stream(h2, id, &reason_memory_limit);
         return;
     }
     s = server_stream_new(h2);

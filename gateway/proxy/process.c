@@ -16,9 +16,10 @@ static const struct directive process_rows[] = {
         "Worker threads; 0: one for each processor the process may use. Needs a restart."),
     DIRECTIVE_DURATION(struct process_conf, drain_timeout, "5s", 0, 3600e3,
                        "How long exchanges under way may go on after SIGTERM."),
-    DIRECTIVE_SIZE(struct process_conf, memory, "2GB", 1 << 20, 1e13,
-                   "Bytes of bodies held at a time in the whole process; past it requests are "
-                   "refused with 503. Caches of prompts (`tokens`) are not part of it."),
+    DIRECTIVE_SIZE(
+        struct process_conf, memory, "2GB", 1 << 20, 1e13,
+        "Bytes of heads and bodies held at a time in the whole process; past it requests "
+        "are refused with 503. Caches of prompts (`tokens`) are not part of it."),
     DIRECTIVE_NUMBER(
         struct process_conf, prefix_seed, "0", 0, 1.8e19,
         "Seed of block keys: the same on gateways before the same engines, which then send "

@@ -9,7 +9,7 @@
 struct process_conf {
     uint64_t workers;       /* 0: one for each processor the process may use */
     uint64_t drain_timeout; /* ms */
-    uint64_t memory;        /* bytes of request and answer bodies at a time */
+    uint64_t memory;        /* bytes of requests and answers at a time (base/held.h) */
     uint64_t prefix_seed;   /* 0: random */
     char *tenant_header;
     char *access_log; /* path, "stdout" or "off" */

@@ -6,6 +6,7 @@
 #include "conf/providers/watch.h"
 #include "gateway/base/metric.h"
 #include "gateway/proxy/exchange.h"
+#include "gateway/proxy/process.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -193,7 +194,20 @@ static bool server_tls(struct server *server, struct buf *errors)
     return server->tls != NULL;
 }
 
-static struct conn_settings server_settings(const struct listener_conf *listener)
+/*
+ * Past `memory` requests are answered with 503 (step_body.c). A client that takes no answers would
+ * still have a head's memory for each of them, and over HTTP/2 heads cost it next to nothing; so a
+ * little further there are no answers either.
+ */
+static size_t held_most(const struct conf *conf)
+{
+    uint64_t memory = process_conf(conf)->memory;
+
+    return (size_t)(memory + memory / 8);
+}
+
+static struct conn_settings server_settings(const struct conf *conf,
+                                            const struct listener_conf *listener)
 {
     const struct listener_limits_conf *limits = listener->limits;
     const struct listener_timeouts_conf *timeouts = listener->timeouts;
@@ -209,6 +223,7 @@ static struct conn_settings server_settings(const struct listener_conf *listener
         .stall_ms = (unsigned)timeouts->stall,
         .half_close = listener->half_close,
         .requests = (uint32_t)limits->requests,
+        .held_bytes = held_most(conf),
     };
 }
 
@@ -229,7 +244,7 @@ struct server *server_new(struct conf *conf, const struct listener_conf *listene
     snapshot_init(&server->snapshot, server_free);
     server->conf = conf_ref(conf);
     server->listener = listener;
-    server->settings = server_settings(listener);
+    server->settings = server_settings(conf, listener);
     server->peer = (struct filter_peer){
         .trusted = listener->trusted,
         .tls = listener->tls != NULL,

@@ -2,6 +2,7 @@
  * Step 3, body: collected whole, because it must be read before it is known where it goes, and kept
  * for another try. A body nobody reads goes on as soon as a good part of it is here.
  */
+#include "gateway/base/held.h"
 #include "gateway/proxy/exchange.h"
 #include "gateway/proxy/process.h"
 
@@ -16,7 +17,7 @@ static const struct reason *collect(struct exchange *x)
 
     if (x->body.len + client->in.len > x->peer->server->listener->limits->body)
         return &reason_body_too_large;
-    if (buf_process_bytes() > process->memory)
+    if (held_bytes() > process->memory)
         return &reason_memory_limit;
     if (!buf_is_empty(&client->in))
         buf_move(&x->body, &client->in, client->in.len);

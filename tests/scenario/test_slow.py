@@ -9,8 +9,8 @@ import unittest
 
 from lib import config, h2raw
 from lib.harness import now
-from lib.rawclient import HOST, JSON, chat, chat_body, post
-from lib.recorder import LAST_CHUNK, SSE_HEAD, answer, chunk, event
+from lib.rawclient import HOST, JSON, RawClient, chat, chat_body, post
+from lib.recorder import LAST_CHUNK, SSE_HEAD, answer, chunk, event, silent
 from lib.scenario import Scenario
 from lib.tlsfiles import Authority, client_context
 from lib.wait import until
@@ -217,6 +217,37 @@ class Limits(Slow):
         self.assertLess(gateway.metrics().total("sluice_buffered_bytes"), 12 * 1024 * 1024)
         for client in clients:
             client.close()
+
+    def test_big_heads_have_the_same_budget(self):
+        """Ten thousand that nobody answers: those that find room wait, all others are told."""
+        memory, count, batch = 16 * 1024 * 1024, 10000, 200
+        recorder = self.recorder(silent)
+        gateway = self.strict(recorder, memory=memory, listener={"limits": {"head": 32768, "connections": 20000}})
+        raw = chat(fields=b"x-big: " + b"b" * 30000 + b"\r\n")
+        rss, waiting, told = gateway.rss_kb(), [], []
+
+        def sorted_out():
+            poll, by_number = select.poll(), {client.socket.fileno(): client for client in waiting}
+            for number in by_number:
+                poll.register(number, select.POLLIN)
+            for client in [by_number[number] for number, _ in poll.poll(0)]:
+                told.append(client.read_answer().status)
+                client.close()
+                waiting.remove(client)
+            return gateway.metrics().total("sluice_exchanges_active") + len(told) == sent
+        for sent in range(batch, count + 1, batch):
+            for _ in range(batch):
+                client = RawClient(gateway.port)
+                client.send(raw)
+                waiting.append(client)
+            until("each waits or is told", sorted_out, self.slower(10))
+        metrics = gateway.metrics()
+        self.clients += waiting
+        self.assertEqual(set(told), {503})
+        self.assertEqual(metrics.total("sluice_exchanges_finished_total", reason="memory_limit"), len(told))
+        self.assertGreater(len(waiting) * len(raw), memory / 4)
+        self.assertLess(metrics.total("sluice_buffered_bytes"), memory + batch * 4 * len(raw))
+        self.assert_grown_by(gateway, rss, 3 * memory // 1024)
 
     def test_an_event_without_end_passes_through_in_bounded_memory(self):
         """S-09: 10 MB without a line end; then one byte at a time."""

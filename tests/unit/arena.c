@@ -3,6 +3,8 @@
  */
 #include "gateway/base/arena.h"
 
+#include "gateway/base/held.h"
+
 #include "tests/unit/aborts.h"
 #include "tests/unit/random.h"
 
@@ -64,6 +66,30 @@ static void an_arena_of_no_bytes_gives_none(void **state)
     assert_null(arena_try_alloc(&arena, 1));
     assert_int_equal(arena.used_bytes, 0);
     arena_release(&arena);
+}
+
+/* Large objects, too; and what was not given is not counted. */
+static void what_a_held_arena_has_is_counted(void **state)
+{
+    size_t before = held_bytes();
+    struct arena arena, other;
+
+    (void)state;
+    arena_init_held(&arena, 50000);
+    arena_init(&other, SIZE_MAX);
+    assert_int_equal(held_bytes(), before);
+    for (int round = 0; round < 2; round++) {
+        assert_non_null(arena_try_alloc(&arena, 100));
+        assert_non_null(arena_try_alloc(&arena, 20000));
+        assert_null(arena_try_alloc(&arena, 40000));
+        assert_non_null(arena_try_alloc(&other, 20000));
+        assert_true(arena.used_bytes > 20100);
+        assert_int_equal(held_bytes(), before + arena.used_bytes);
+        arena_release(&arena);
+        assert_int_equal(held_bytes(), before);
+    }
+    arena_release(&other);
+    assert_int_equal(held_bytes(), before);
 }
 
 static void nothing_can_be_allocated_too(void **state)
@@ -133,6 +159,7 @@ int main(void)
         cmocka_unit_test(allocations_are_aligned_and_keep_their_bytes),
         cmocka_unit_test(the_limit_is_met_at_the_byte),
         cmocka_unit_test(an_arena_of_no_bytes_gives_none),
+        cmocka_unit_test(what_a_held_arena_has_is_counted),
         cmocka_unit_test(nothing_can_be_allocated_too),
         cmocka_unit_test(large_objects_leave_the_block_at_hand_in_use),
         cmocka_unit_test(an_allocation_that_may_not_fail_aborts),

@@ -4,6 +4,8 @@
  */
 #include "gateway/base/buf.h"
 
+#include "gateway/base/held.h"
+
 #include "tests/unit/aborts.h"
 #include "tests/unit/random.h"
 
@@ -238,7 +240,7 @@ static void assert_same(struct world *world, int i)
 
 static void bufs_do_what_flat_arrays_do(void **state)
 {
-    size_t before = buf_process_bytes();
+    size_t before = held_bytes();
 
     (void)state;
     for (uint64_t seed = 1; seed <= 30; seed++) {
@@ -252,13 +254,13 @@ static void bufs_do_what_flat_arrays_do(void **state)
         for (int i = 0; i < BUFS; i++)
             assert_same(&world, i);
         world_release(&world);
-        assert_int_equal(buf_process_bytes(), before);
+        assert_int_equal(held_bytes(), before);
     }
 }
 
 static void an_unused_buf_takes_no_memory(void **state)
 {
-    size_t before = buf_process_bytes();
+    size_t before = held_bytes();
     struct buf buf;
 
     (void)state;
@@ -268,7 +270,7 @@ static void an_unused_buf_takes_no_memory(void **state)
     buf_drop(&buf, 0);
     buf_share(&buf, &buf);
     assert_int_equal(buf_join(&buf).len, 0);
-    assert_int_equal(buf_process_bytes(), before);
+    assert_int_equal(held_bytes(), before);
     buf_release(&buf);
 }
 
@@ -305,7 +307,7 @@ static void a_reservation_of_nothing_is_a_place(void **state)
 
 static void reservations_nobody_used_are_given_back(void **state)
 {
-    size_t before = buf_process_bytes();
+    size_t before = held_bytes();
     struct buf buf;
 
     (void)state;
@@ -314,7 +316,7 @@ static void reservations_nobody_used_are_given_back(void **state)
     buf_reserve(&buf, 1000);
     buf_reserve(&buf, 100000);
     buf_release(&buf);
-    assert_int_equal(buf_process_bytes(), before);
+    assert_int_equal(held_bytes(), before);
 }
 
 static void shared_bytes_are_never_written_again(void **state)

@@ -4,6 +4,8 @@
  */
 #include "gateway/codec/h2.h"
 
+#include "gateway/base/held.h"
+
 #include "tests/unit/h2_rig.h"
 
 #include <setjmp.h>
@@ -934,6 +936,43 @@ static void streams_past_the_limit_are_refused_and_counted(void **state)
     server_free(server);
 }
 
+/* Past the limit they are reset; they begin again once there is less. A megabyte, because what the
+ * two sides have in their queues counts as well. */
+static void no_stream_begins_while_too_much_is_held(void **state)
+{
+    static const struct {
+        int64_t more; /* than the limit is held */
+        bool refused;
+    } rows[] = { { -(1 << 20), false }, { 1 << 20, true }, { -(1 << 20), false } };
+    int64_t refused = metric_total(METRIC_ID_requests_refused);
+    struct conn_settings settings = usual;
+    struct server *server;
+    struct peer *peer;
+
+    (void)state;
+    settings.held_bytes = (size_t)1 << 40;
+    server = server_new(&settings);
+    peer = server->peer;
+    assert_true(peer_sync(peer));
+    for (uint32_t i = 0; i < ARRAY_LEN(rows); i++) {
+        size_t more = settings.held_bytes + (size_t)rows[i].more - held_bytes();
+
+        put_get(&peer->out, 2 * i + 1);
+        held_add(more);
+        assert_true(peer_sync(peer));
+        held_drop(more);
+        assert_true(peer_sync(peer));
+        assert_int_equal(peer_stream(peer, 2 * i + 1)->reset, rows[i].refused);
+        if (rows[i].refused)
+            assert_int_equal(peer_stream(peer, 2 * i + 1)->error, NGHTTP2_REFUSED_STREAM);
+        else
+            assert_string_equal(peer_stream(peer, 2 * i + 1)->status, "200");
+    }
+    assert_int_equal(metric_total(METRIC_ID_requests_refused) - refused, 1);
+    assert_null(peer->closed);
+    server_free(server);
+}
+
 /* A reset stream whose exchange still runs counts (MadeYouReset). */
 static void streams_count_until_their_owners_let_go(void **state)
 {
@@ -1613,14 +1652,14 @@ static void many_streams_leave_nothing_behind(void **state)
             forget(peer);
         }
         if (id == 2001)
-            before = buf_process_bytes();
+            before = held_bytes();
     }
     assert_true(peer_sync(peer));
     forget(peer);
     assert_int_equal(server->count, 2000);
     assert_int_equal(server->alive, 0);
     assert_int_equal(peer->conn->streams, 0);
-    assert_true(buf_process_bytes() <= before);
+    assert_true(held_bytes() <= before);
     server_free(server);
 }
 
@@ -1648,6 +1687,7 @@ int main(void)
         cmocka_unit_test(a_target_that_is_too_long_is_a_414),
         cmocka_unit_test(an_hpack_bomb_is_a_431_or_the_end),
         cmocka_unit_test(streams_past_the_limit_are_refused_and_counted),
+        cmocka_unit_test(no_stream_begins_while_too_much_is_held),
         cmocka_unit_test(streams_count_until_their_owners_let_go),
         cmocka_unit_test(floods_are_cut_off),
         cmocka_unit_test(acknowledging_small_events_is_no_flood),
