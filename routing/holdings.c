@@ -10,6 +10,7 @@
 #include "routing/kv_events.h"
 #include "routing/kv_feed.h"
 #include "routing/kv_model.h"
+#include "routing/kv_pages.h"
 #include "routing/kv_url.h"
 
 #include <jansson.h>

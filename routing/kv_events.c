@@ -5,6 +5,7 @@
 
 #include "gateway/base/clock.h"
 #include "routing/kv_parts.h"
+#include "routing/kv_wire.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -91,7 +92,7 @@ static void on_over(struct letter *letter, void *receiver)
     events->over = true;
 }
 
-/* The mailbox's descriptor is the one without a feed. Returns whether something came. */
+/* The mailbox's descriptor is the one without a publisher. Returns whether something came. */
 static bool wait_for_something(struct kv_events *events, int timeout_ms)
 {
     struct epoll_event heard[EVENTS_A_WAIT];
@@ -100,18 +101,24 @@ static bool wait_for_something(struct kv_events *events, int timeout_ms)
     events->now_us = clock_now_us();
     for (int i = 0; i < count; i++)
         if (heard[i].data.ptr)
-            kv_feed_is_ready(heard[i].data.ptr);
+            kv_publisher_is_ready(heard[i].data.ptr);
     mailbox_open_all(events->mailbox);
     return count > 0;
 }
 
 static int wait_ms(const struct kv_events *events)
 {
+    uint64_t until_us = events->now_us + TEND_QUIET_MS * CLOCK_US_PER_MS;
+    uint64_t due_us = timers_next_us(&events->timers);
+
     if (!list_is_empty(&events->ready))
         return 0;
-    if (prefix_index_is_quiet(events->index) && timers_next_us(&events->timers) == UINT64_MAX)
-        return TEND_QUIET_MS;
-    return TEND_MS;
+    if (!prefix_index_is_quiet(events->index))
+        return TEND_MS;
+    if (due_us <= events->now_us)
+        return 0;
+    return due_us < until_us ? (int)((due_us - events->now_us) / CLOCK_US_PER_MS) + 1
+                             : TEND_QUIET_MS;
 }
 
 static void nap(void)
@@ -128,7 +135,7 @@ static void *run(void *user)
     while (!events->over) {
         bool came = wait_for_something(events, wait_ms(events));
 
-        kv_feeds_turn(events);
+        kv_publishers_turn(events);
         timers_run(&events->timers, events->now_us);
         prefix_index_tend(events->index, events->now_us, TEND_BUCKETS);
         if (came && list_is_empty(&events->ready))
@@ -147,9 +154,9 @@ struct kv_events *kv_events_new(struct prefix_index *index)
 
     events->index = index;
     events->mailbox = mailbox_new(events);
-    kv_sockets_new(events);
     events->epoll = epoll_create1(EPOLL_CLOEXEC);
     CHECK(events->epoll >= 0);
+    events->wires = kv_wires_new(events->epoll, 2 * KV_FEEDS_MAX);
     CHECK(epoll_ctl(events->epoll, EPOLL_CTL_ADD, mailbox_fd(events->mailbox), &event) == 0);
     events->now_us = clock_now_us();
     timers_init(&events->timers, events->now_us);
@@ -171,7 +178,7 @@ void kv_events_free(struct kv_events *events)
         return;
     mailbox_send(events->mailbox, &events->closing);
     pthread_join(events->thread, NULL);
-    kv_sockets_free(events);
+    kv_wires_free(events->wires);
     close(events->epoll);
     mailbox_free(events->mailbox);
     free(events);

@@ -1,10 +1,5 @@
 /*
- * A feed: one engine's publisher of KV events. A SUB socket and, where there is a replay socket, a
- * DEALER for as long as a replay takes. libzmq stops here.
- *
- * PUB is silent when idle, so a dead peer is found by TCP keepalive; ZMTP's heartbeats are not
- * used, since publishers that are not libzmq need not know them. Limits: KV_BATCH_BYTES_MAX a
- * message, KV_FEED_WAITING messages that wait in a socket; what is more waits at the publisher.
+ * A feed: what an endpoint's engine says of its cache, heard from its publisher of KV events.
  *
  * Everything here may be called from any thread; what it asks for happens soon, on the index
  * thread, in the order of the calls of one thread. A feed may change what it listens to and stays
@@ -13,11 +8,9 @@
 #ifndef SLUICE_ROUTING_KV_FEED_H
 #define SLUICE_ROUTING_KV_FEED_H
 
-#include "gateway/base/log.h"
-#include "routing/kv_source.h"
+#include "gateway/base/slice.h"
 
-#define KV_FEEDS_MAX    4096 /* that listen: three sockets of libzmq each at most */
-#define KV_FEED_WAITING 32   /* messages: 128 MB if each is as large as may be */
+#define KV_FEEDS_MAX 4096 /* that listen, two wires each at most */
 
 struct kv_events;
 struct kv_feed;

@@ -1,7 +1,7 @@
 /*
- * What the files of the index thread share: routing/kv_events.c runs it, routing/kv_feed.c listens
- * to publishers, routing/kv_model.c has the models of silent engines' caches. Nobody else includes
- * this.
+ * What the files of the index thread share: routing/kv_events.c runs it, routing/kv_feed.c has
+ * the feeds of endpoints, routing/kv_publisher.c listens to publishers, routing/kv_model.c has the
+ * models of silent engines' caches. Nobody else includes this.
  */
 #ifndef SLUICE_ROUTING_KV_PARTS_H
 #define SLUICE_ROUTING_KV_PARTS_H
@@ -13,12 +13,14 @@
 #include "routing/kv_model.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
+
+struct kv_publisher;
 
 struct kv_events {
     struct prefix_index *index;
     struct mailbox *mailbox;
-    void *zmq;         /* kv_feed.c's context */
-    uint64_t monitors; /* of sockets, so far: their names */
+    struct kv_wires *wires;
     int epoll;
     pthread_t thread;
     bool over;
@@ -26,7 +28,7 @@ struct kv_events {
     struct timers timers;
     uint64_t now_us;
     struct list feeds, models;
-    struct list ready;           /* feeds that may have something to read */
+    struct list ready;           /* publishers that may have something to read */
     _Atomic uint64_t told_bytes; /* told by workers and not yet opened */
     _Atomic uint64_t told_shed;
 };
@@ -44,13 +46,12 @@ void *kv_told_new(struct kv_events *events, size_t bytes,
 /* It was opened. */
 void kv_told_free(struct kv_events *events, struct kv_told *told);
 
-/* libzmq's part of a life of the thread. */
-void kv_sockets_new(struct kv_events *events);
-void kv_sockets_free(struct kv_events *events);
-/* Something may be there to read of the feed. */
-void kv_feed_is_ready(struct kv_feed *feed);
+/* Something may be there to read of the publisher. */
+void kv_publisher_is_ready(struct kv_publisher *publisher);
 /* Each that is ready reads a share of it. */
-void kv_feeds_turn(struct kv_events *events);
+void kv_publishers_turn(struct kv_events *events);
+/* What the feed's publisher is at may have changed. */
+void kv_feed_publish(struct kv_feed *feed);
 /* At the end. */
 void kv_feeds_free(struct kv_events *events);
 void kv_models_free(struct kv_events *events);

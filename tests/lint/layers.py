@@ -41,7 +41,7 @@ BORDERS = {
     "pcre2.h": ("gateway/token/",),
     "xxhash.h": ("gateway/token/blocks.",),
     "zlib.h": ("gateway/token/",),
-    "zmq.h": ("routing/kv_feed.",),
+    "zmq.h": ("routing/kv_wire.",),
 }
 # Met anywhere but here: the hot path of requests has its own reader, and io has no JSON.
 JANSSON_REFUSED = ("gateway/base/", "gateway/io/", "gateway/http/", "gateway/codec/", "gateway/prompt/json")

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """A publisher of KV events that means harm, made of pyzmq and msgpack: `hostile_publisher.py ADDRESS ATTACK...`.
 
-When somebody listens it does one after the other what the names say (a key of ATTACKS), says so, and stays. 77 where a
-module is missing.
+When somebody listens it does one after the other what the names say (a key of ATTACKS), says so, and stays. A key of
+ENDLESS alone is done by hand, without libzmq, until the listener hangs up. 77 where a module is missing.
 """
 import itertools
 import random
+import socket
 import struct
 import sys
 import threading
@@ -116,7 +117,37 @@ ATTACKS = {
 }
 
 
+# Parts of one message that has no last one.
+ENDLESS = {
+    "endless_parts": b"\x03" + struct.pack(">Q", 1 << 20) + b"\x93" * (1 << 20),
+    "endless_nothings": b"\x01\x00" * (1 << 19),
+}
+
+
+def read(link, size):
+    while size:
+        size -= len(link.recv(size)) or sys.exit("the listener left while it was greeted")
+
+
+def endless(address, name):
+    """ZMTP 3.1 by hand: greetings, READY, the subscription, then parts."""
+    host, port = address.removeprefix("tcp://").split(":")
+    link = socket.create_server((host, int(port))).accept()[0]
+    link.sendall(b"\xff" + b"\0" * 8 + b"\x7f\x03\x01NULL" + b"\0" * 48)
+    read(link, 64)
+    link.sendall(b"\x04\x19\x05READY\x0bSocket-Type" + struct.pack(">I", 3) + b"PUB")
+    read(link, 2)
+    try:
+        while True:
+            link.sendall(ENDLESS[name])
+    except OSError:
+        print(f"done {name}", file=sys.stderr, flush=True)
+
+
 def main():
+    if sys.argv[2] in ENDLESS:
+        endless(*sys.argv[1:])
+        threading.Event().wait()
     pub = zmq.Context().socket(zmq.XPUB)
     pub.linger = pub.sndhwm = 0
     pub.bind(sys.argv[1])

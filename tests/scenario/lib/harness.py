@@ -76,10 +76,16 @@ class Process:
         self.process.send_signal(number)
 
     def rss_kb(self):
-        for line in open(f"/proc/{self.pid}/smaps_rollup"):
-            if line.startswith("Rss:"):
+        return self._kb("smaps_rollup", "Rss:")
+
+    def peak_kb(self):
+        return self._kb("status", "VmHWM:")
+
+    def _kb(self, file, name):
+        for line in open(f"/proc/{self.pid}/{file}"):
+            if line.startswith(name):
                 return int(line.split()[1])
-        raise ValueError("no Rss line")
+        raise ValueError(f"no {name} line")
 
     def cpu_s(self):
         fields = open(f"/proc/{self.pid}/stat").read().rsplit(")", 1)[1].split()

@@ -92,9 +92,9 @@ class Scenario(unittest.TestCase):
         if param is not None:
             self.assertEqual(error["param"], param, error)
 
-    def assert_grown_by(self, gateway, before_kb, limit_kb):
+    def assert_grown_by(self, gateway, before_kb, limit_kb, peak=False):
         """Resident memory; a sanitizer's shadow and quarantine hide the figure, so it is judged without one."""
-        grown = gateway.rss_kb() - before_kb
+        grown = (gateway.peak_kb() if peak else gateway.rss_kb()) - before_kb
         if not SANITIZED:
             self.assertLess(grown, limit_kb, "KB of memory")
 
