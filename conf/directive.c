@@ -320,6 +320,12 @@ static int compare_bound(const struct type *type, const union value *value, doub
     return (value->number > whole) - (value->number < whole);
 }
 
+/* A part of something: people think of it as a percentage. */
+static bool is_part(const struct directive *row)
+{
+    return row->type == DIRECTIVE_TYPE_REAL && row->max == 1;
+}
+
 static void complain_bound(const struct directive *row, struct slice text, const char *side,
                            double bound, char ret_complaint[DIRECTIVE_COMPLAINT_SIZE])
 {
@@ -335,6 +341,8 @@ static void complain_bound(const struct directive *row, struct slice text, const
     conf_excerpt(text, excerpt);
     buf_init(&text_of_bound, SIZE_MAX);
     type->print(row, &value, &text_of_bound);
+    if (is_part(row))
+        buf_printf(&text_of_bound, " (%g%%)", bound * 100);
     snprintf(ret_complaint, DIRECTIVE_COMPLAINT_SIZE, "`%s` is out of bounds: `%s` is at %s %.*s",
              excerpt, row->key, side, SLICE_ARGS(buf_join(&text_of_bound)));
     buf_release(&text_of_bound);

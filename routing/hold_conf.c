@@ -8,7 +8,7 @@
 static const struct directive hold_rows[] = {
     DIRECTIVE_NUMBER(struct hold_limits_conf, queue, "10000", 0, 1e6,
                      "Requests that wait for one pool at a time; more are refused with 429."),
-    DIRECTIVE_REAL(struct hold_limits_conf, tenant_share, "25%", 0, 1,
+    DIRECTIVE_REAL(struct hold_limits_conf, tenant_share, "25%", 0.0001, 1,
                    "Part of them that one tenant may have; more of its own are refused with 429. "
                    "Requests without a tenant are one tenant."),
     DIRECTIVE_DURATION(
