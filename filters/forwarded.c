@@ -5,16 +5,7 @@
  */
 #include "filters/filter.h"
 
-/* "10.0.0.1:34512" without the port, "[::1]:80" without brackets and port. */
-static struct slice address_host(struct slice address)
-{
-    while (address.len > 0 && address.at[address.len - 1] != ':')
-        address.len--;
-    address.len -= address.len > 0;
-    if (address.len > 1 && address.at[0] == '[')
-        return slice_of(address.at + 1, address.len - 2);
-    return address;
-}
+#include "gateway/io/resolve.h"
 
 static bool is_hex(struct slice s)
 {
@@ -78,7 +69,7 @@ static struct slice forwarded_for(const struct message *request, struct slice pe
 static const struct reason *on_request(struct filter_call *call)
 {
     struct message *request = call->request;
-    struct slice peer = address_host(call->address);
+    struct slice peer = resolve_text_host(call->address);
     struct slice before = message_value(request, FIELD_x_forwarded_for);
     struct slice first = before;
 

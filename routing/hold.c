@@ -24,6 +24,7 @@
 const struct hold_conf hold_conf_default = {
     .length = 10000,
     .tenant_length = 2500,
+    .source_length = 5000,
     .look = 64,
     .releases = 8,
     .age = 20,
@@ -36,6 +37,11 @@ struct hold_tenant {
     double served_s;
     uint64_t released_us; /* when one of its items was let go last */
     uint32_t waiting;     /* items */
+};
+
+struct hold_source {
+    uint64_t id;
+    uint32_t waiting; /* items */
 };
 
 struct hold_queue {
@@ -66,6 +72,7 @@ void hold_init(struct hold *hold, const struct hold_conf *conf, hold_place_fn *p
     list_init(&hold->classes);
     list_init(&hold->tenants);
     map_init(&hold->tenants_map);
+    map_init(&hold->sources);
 }
 
 static void tenant_free(struct hold *hold, struct hold_tenant *tenant)
@@ -81,6 +88,7 @@ void hold_release(struct hold *hold)
     LIST_FOREACH_SAFE (at, &hold->tenants)
         tenant_free(hold, CONTAINER_OF(at, struct hold_tenant, link));
     map_release(&hold->tenants_map);
+    map_release(&hold->sources);
 }
 
 /* The counter of the least served of those that wait; where nobody waits, `otherwise`. */
@@ -134,6 +142,39 @@ void hold_charge(struct hold *hold, uint64_t id, double service_s)
 {
     tenant_of(hold, id)->served_s += service_s;
 }
+
+/* ---- sources ---- */
+
+static struct hold_source *source_find(const struct hold *hold, uint64_t id)
+{
+    return id ? map_get(&hold->sources, id_key(&id)) : NULL;
+}
+
+/* One more is from there. */
+static struct hold_source *source_enter(struct hold *hold, uint64_t id)
+{
+    struct hold_source *source = source_find(hold, id);
+
+    if (!id)
+        return NULL;
+    if (!source) {
+        source = xcalloc(1, sizeof(*source));
+        source->id = id;
+        map_put(&hold->sources, id_key(&source->id), source);
+    }
+    source->waiting++;
+    return source;
+}
+
+static void source_leave(struct hold *hold, struct hold_source *source)
+{
+    if (!source || --source->waiting > 0)
+        return;
+    map_remove(&hold->sources, id_key(&source->id));
+    free(source);
+}
+
+/* ---- classes and queues ---- */
 
 static struct hold_class *class_of(struct hold *hold, int rank)
 {
@@ -218,6 +259,19 @@ double hold_predict_s(struct hold *hold, int rank, uint64_t now_us)
     return before_s * hold->busy_s / hold->released_s;
 }
 
+/* Its tenant and its source have not yet what they may have; `instead` (NULL: nobody) would go. */
+static bool has_part_left(const struct hold *hold, const struct hold_item *item,
+                          const struct hold_item *instead)
+{
+    const struct hold_tenant *tenant = map_get(&hold->tenants_map, id_key(&item->tenant));
+    const struct hold_source *source = source_find(hold, item->source);
+    uint32_t of_tenant = instead && instead->tenant == item->tenant;
+    uint32_t of_source = instead && instead->source == item->source;
+
+    return (!tenant || tenant->waiting - of_tenant < hold->conf->tenant_length) &&
+           (!source || source->waiting - of_source < hold->conf->source_length);
+}
+
 enum hold_answer hold_add(struct hold *hold, struct hold_item *item, uint64_t now_us)
 {
     struct hold_tenant *tenant;
@@ -226,7 +280,7 @@ enum hold_answer hold_add(struct hold *hold, struct hold_item *item, uint64_t no
     tenant = tenant_of(hold, item->tenant);
     if (hold->count >= hold->conf->length)
         return HOLD_FULL;
-    if (tenant->waiting >= hold->conf->tenant_length)
+    if (!has_part_left(hold, item, NULL))
         return HOLD_TENANT_FULL;
     if (tenant->waiting == 0) {
         double least = least_served_s(hold, tenant->served_s);
@@ -237,31 +291,24 @@ enum hold_answer hold_add(struct hold *hold, struct hold_item *item, uint64_t no
     tenant->waiting++;
     hold->count++;
     hold->seen_us = now_us;
+    item->from = source_enter(hold, item->source);
     item->queue = queue_of(hold, item->rank, tenant);
     item->queue->class->cost_s += item->cost_s;
     list_push(&item->queue->items, &item->link);
     return HOLD_ADDED;
 }
 
-/* It has its part of the hold. */
-static bool has_its_part(const struct hold *hold, uint64_t tenant)
-{
-    const struct hold_tenant *at = map_get(&hold->tenants_map, id_key(&tenant));
-
-    return at && at->waiting >= hold->conf->tenant_length;
-}
-
 struct hold_item *hold_last(const struct hold *hold, const struct hold_item *item)
 {
     const struct hold_class *lowest = CONTAINER_OF(hold->classes.prev, struct hold_class, link);
     const struct hold_queue *queue;
+    struct hold_item *last;
 
     if (list_is_empty(&hold->classes) || lowest->rank >= item->rank)
         return NULL;
     queue = CONTAINER_OF(lowest->queues.prev, struct hold_queue, link);
-    if (queue->tenant->id != item->tenant && has_its_part(hold, item->tenant))
-        return NULL;
-    return CONTAINER_OF(queue->items.prev, struct hold_item, link);
+    last = CONTAINER_OF(queue->items.prev, struct hold_item, link);
+    return has_part_left(hold, item, last) ? last : NULL;
 }
 
 void hold_remove(struct hold *hold, struct hold_item *item)
@@ -269,6 +316,8 @@ void hold_remove(struct hold *hold, struct hold_item *item)
     list_remove(&item->link);
     item->queue->class->cost_s -= item->cost_s;
     item->queue->tenant->waiting--;
+    source_leave(hold, item->from);
+    item->from = NULL;
     hold->count--;
     drop_empty(item->queue);
     item->queue = NULL;

@@ -10,7 +10,8 @@
  * Past its deadline any endpoint with room will do.
  *
  * Pure: no socket, no clock. One thread, the pool's home worker. Work a turn is bounded by `look`
- * items for each of `releases`, memory by `length`; a tenant gets no more than `tenant_length`.
+ * items for each of `releases`, memory by `length`; a tenant gets no more than `tenant_length`, and
+ * all tenants of one source, where nobody vouches for who they are, no more than `source_length`.
  */
 #ifndef SLUICE_ROUTING_HOLD_H
 #define SLUICE_ROUTING_HOLD_H
@@ -23,6 +24,7 @@
 struct hold_conf {
     uint32_t length;        /* items in all */
     uint32_t tenant_length; /* items of one tenant */
+    uint32_t source_length; /* items of one source */
     uint32_t look;          /* items looked at for one to let go */
     uint32_t releases;      /* items let go in a turn */
     double age;             /* seconds of waiting that weigh like one second to compute */
@@ -36,10 +38,12 @@ extern const struct hold_conf hold_conf_default;
 
 /* A tenant's part of a class. */
 struct hold_queue;
+struct hold_source;
 
 /* Embedded in its owner, who fills in the first part. */
 struct hold_item {
     uint64_t tenant; /* a hash of its name; 0 is a tenant, too */
+    uint64_t source; /* whence it comes; 0: somebody vouches for its tenant */
     int rank;        /* higher goes first */
     uint64_t since_us, deadline_us;
     double cost_s; /* seconds to compute; kept true by the hold once it is added */
@@ -47,6 +51,7 @@ struct hold_item {
     /* the hold's */
     struct list link; /* of its queue's items, oldest first */
     struct hold_queue *queue;
+    struct hold_source *from; /* NULL: its source is 0 */
 };
 
 /*
@@ -70,6 +75,7 @@ struct hold {
     struct list classes;    /* struct hold_class, highest rank first; those with items only */
     struct list tenants;    /* struct hold_tenant, longest unused first */
     struct map tenants_map; /* the same by id */
+    struct map sources;     /* struct hold_source by id; those with items only */
 
     /* How fast those that wait get away: sums that fade, over the time in which somebody waited. */
     double released_s, busy_s;
@@ -80,6 +86,7 @@ void hold_init(struct hold *hold, const struct hold_conf *conf, hold_place_fn *p
                hold_release_fn *release, void *user);
 void hold_release(struct hold *hold); /* nobody may be left */
 
+/* HOLD_TENANT_FULL: or its source is. */
 enum hold_answer { HOLD_ADDED, HOLD_FULL, HOLD_TENANT_FULL };
 
 /* Anything but HOLD_ADDED: nothing was done. */

@@ -378,3 +378,13 @@ struct slice resolve_address_text(const union resolve_address *address,
     }
     return slice_of(ret_text, (size_t)len);
 }
+
+struct slice resolve_text_host(struct slice address)
+{
+    while (address.len > 0 && address.at[address.len - 1] != ':')
+        address.len--;
+    address.len -= address.len > 0;
+    if (address.len > 1 && address.at[0] == '[')
+        return slice_of(address.at + 1, address.len - 2);
+    return address;
+}

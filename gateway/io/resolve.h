@@ -46,5 +46,7 @@ socklen_t resolve_address_len(const union resolve_address *address);
 #define RESOLVE_TEXT_SIZE 64
 struct slice resolve_address_text(const union resolve_address *address,
                                   char ret_text[RESOLVE_TEXT_SIZE]);
+/* Of such a text the address: without the port, and brackets. Borrows. Empty: it has none. */
+struct slice resolve_text_host(struct slice text);
 
 #endif

@@ -35,6 +35,10 @@
 #define KEPT_US    (50 * CLOCK_US_PER_MS)
 #define KEPT_COUNT (2 * HOME_LOOK_ITEMS)
 
+/* Whoever comes from one address without anybody vouching for them may wait in as large a number as
+ * so many tenants: one of them alone leaves the others their part. */
+#define SOURCE_TENANTS 2
+
 /* What a request costs to compute where nobody knows: all alike. */
 #define COST_UNKNOWN_S 1
 
@@ -363,9 +367,12 @@ static struct pool_hold *pool_hold_new(struct home *home, const struct pool *poo
 
 static void take_limits(struct pool_hold *held, const struct hold_limits_conf *limits)
 {
+    double of_tenant = ceil((double)limits->queue * limits->tenant_share);
+
     held->conf = (struct hold_conf){
         .length = (uint32_t)limits->queue,
-        .tenant_length = (uint32_t)ceil((double)limits->queue * limits->tenant_share),
+        .tenant_length = (uint32_t)of_tenant,
+        .source_length = (uint32_t)(SOURCE_TENANTS * of_tenant),
         .look = HOME_LOOK_ITEMS,
         .releases = HOME_RELEASES,
         .age = limits->age,

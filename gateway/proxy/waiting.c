@@ -5,6 +5,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/metric.h"
+#include "gateway/proxy/asker.h"
 #include "gateway/proxy/exchange.h"
 #include "gateway/proxy/explanation.h"
 #include "gateway/proxy/home.h"
@@ -122,8 +123,12 @@ static void fill_item(struct ticket *ticket, const struct exchange *x)
     uint64_t since_us = x->tries > 0 ? x->begun_us : x->queued_us; /* again: not as a newcomer */
 
     ticket->sheddable = class->sheddable;
+    struct asker asker =
+        asker_of(x->filter.tenant, x->filter.peer->trusted, client_address(x->peer));
+
     ticket->item = (struct hold_item){
-        .tenant = map_hash(x->filter.tenant),
+        .tenant = asker.tenant,
+        .source = asker.source,
         .rank = (int)class->rank,
         .since_us = since_us,
         .deadline_us = since_us + deadline_ms * CLOCK_US_PER_MS,

@@ -163,6 +163,22 @@ class Refusals(Hold):
         self.assertEqual((statuses.count(200), statuses.count(429)), (5, 95))
         self.assertLessEqual(self.order().index("other"), 1)
 
+    def test_a_flood_of_made_up_credentials_from_one_address_leaves_others_their_turn(self):
+        """G-08 without anybody who vouches: each request of the flood is a tenant of its own; it has half of the queue, and 16 turns."""
+        gateway = self.start(listener={}, hold={"queue": 80}, workers=2)
+        clients = [self.occupy(gateway)]
+        flood = [self.ask(gateway, "flood", field("authorization", f"Bearer {i}")) for i in range(120)]
+        self.waiting(gateway, 40)
+        until("the rest is refused", lambda: gateway.metrics().total("sluice_requests_shed_total") == 80, self.slower(5))
+        other = self.client(gateway, timeout=self.slower(10), address="127.0.0.2")
+        other.send(chat(text="other", fields=field("authorization", "Bearer other")))
+        self.waiting(gateway, 41)
+        self.open_gate()
+        self.assertEqual([client.read_answer().status for client in (*clients, other)], [200, 200])
+        statuses = [client.read_answer().status for client in flood]
+        self.assertEqual((statuses.count(200), statuses.count(429)), (40, 80))
+        self.assertLessEqual(self.order().index("other"), 16)
+
     def test_a_sheddable_request_is_refused_when_its_wait_would_be_too_long(self):
         """Nothing has moved for five seconds: what came then would wait for longer than a second."""
         gateway = self.start(hold={"deadline": "1s"})

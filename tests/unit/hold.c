@@ -55,7 +55,7 @@ static bool release(void *user, struct hold_item *item)
     return true;
 }
 
-/* A waiter: "a:cost_s[,w seconds waited][,t tenant][,r rank][,b]". */
+/* A waiter: "a:cost_s[,w seconds waited][,t tenant][,s source][,r rank][,b]". */
 static enum hold_answer add_at(struct rig *rig, const char *text, uint64_t now_us)
 {
     struct waiter *waiter = &rig->waiters[rig->count++];
@@ -67,6 +67,8 @@ static enum hold_answer add_at(struct rig *rig, const char *text, uint64_t now_u
             waiter->item.since_us = NOW_US - (uint64_t)(atof(at + 2) * 1e6);
         else if (at[1] == 't')
             waiter->item.tenant = (uint64_t)atoi(at + 2);
+        else if (at[1] == 's')
+            waiter->item.source = (uint64_t)atoi(at + 2);
         else if (at[1] == 'r')
             waiter->item.rank = atoi(at + 2);
         else
@@ -102,9 +104,13 @@ static void turn(struct rig *rig, uint64_t now_us)
     assert_false(hold_turn(&rig->hold, now_us));
 }
 
-static const struct hold_conf conf = {
-    .length = 12, .tenant_length = 8, .look = 4, .releases = ITEMS_MAX, .age = 10, .fair_s = 5
-};
+static const struct hold_conf conf = { .length = 12,
+                                       .tenant_length = 8,
+                                       .source_length = 10,
+                                       .look = 4,
+                                       .releases = ITEMS_MAX,
+                                       .age = 10,
+                                       .fair_s = 5 };
 
 static const struct {
     const char *why;
@@ -204,6 +210,29 @@ static void limits_are_kept(void **state)
     assert_int_equal(rig.hold.count, 11);
     assert_true(add(&rig, "e:1,t3"));
     rig_release(&rig);
+}
+
+/* However many tenants it makes up; those that come from elsewhere, or that somebody vouches for,
+ * have what is left. */
+static void a_source_has_its_part(void **state)
+{
+    struct rig rig;
+    struct hold_item more = { .tenant = 50, .source = 7, .rank = 5 };
+
+    (void)state;
+    rig_init(&rig, &conf);
+    for (int i = 0; i < 10; i++)
+        assert_true(
+            add(&rig, (char[]){ 'a', ':', '1', ',', 't', (char)('0' + i), ',', 's', '7', 0 }));
+    assert_int_equal(add_at(&rig, "b:1,t20,s7", NOW_US), HOLD_TENANT_FULL);
+    assert_true(add(&rig, "c:1,t20,s8"));
+    assert_true(add(&rig, "d:1,t3"));
+    assert_ptr_equal(hold_last(&rig.hold, &more), NULL); /* another's place is not for it */
+    hold_remove(&rig.hold, &rig.waiters[0].item);
+    assert_true(add(&rig, "e:1,t20,s7"));
+    assert_ptr_equal(hold_last(&rig.hold, &more), &rig.waiters[13].item);
+    rig_release(&rig);
+    assert_int_equal(rig.hold.sources.count, 0);
 }
 
 static void the_lowest_rank_makes_way(void **state)
@@ -386,6 +415,7 @@ int main(void)
         cmocka_unit_test(a_flood_hides_nobody),
         cmocka_unit_test(a_pause_saves_nothing),
         cmocka_unit_test(limits_are_kept),
+        cmocka_unit_test(a_source_has_its_part),
         cmocka_unit_test(tenants_are_bounded),
         cmocka_unit_test(work_is_bounded),
         cmocka_unit_test(a_turn_lets_only_so_many_go),

@@ -47,8 +47,10 @@ class Answer:
 
 
 class RawClient:
-    def __init__(self, port, tls=None, server_name="sluice.test", timeout=10, receive_buffer=None, segment=None):
+    def __init__(self, port, tls=None, server_name="sluice.test", timeout=10, receive_buffer=None, segment=None, address=None):
         self.socket = socket.socket()
+        if address:
+            self.socket.bind((address, 0))
         if receive_buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         if segment:
