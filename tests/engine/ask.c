@@ -5,6 +5,7 @@
 
 #include "tests/engine/chatml.h"
 #include "tests/engine/engine.h"
+#include "tests/engine/messages_chat.h"
 #include "tests/engine/responses_chat.h"
 
 #include <stdarg.h>
@@ -18,6 +19,7 @@
 struct reader {
     struct ask *ask;
     struct slice body;
+    char *own_body; /* NULL: the body is the client's */
     const struct engine *engine;
     struct refusal *refusal;
 };
@@ -394,6 +396,20 @@ static bool read_responses_input(struct reader *reader)
     return done;
 }
 
+/* From here on the chat is what was asked. */
+static bool become_chat(struct reader *reader)
+{
+    json_t *chat = messages_chat(reader->ask->root);
+
+    if (!chat)
+        return wrong_type(reader, "messages", "list of messages");
+    json_decref(reader->ask->root);
+    reader->ask->root = chat;
+    reader->own_body = json_dumps(chat, JSON_COMPACT);
+    reader->body = slice_str(reader->own_body);
+    return true;
+}
+
 static bool truncate_prompts(struct reader *reader)
 {
     const json_t *keep = get(reader, "truncate_prompt_tokens");
@@ -445,15 +461,16 @@ static bool parse(struct ask *ask, const struct engine *engine, struct slice bod
 {
     struct reader reader = { .ask = ask, .body = body, .engine = engine, .refusal = ret_refusal };
     json_error_t error;
+    bool good = true;
 
     ask->root = json_loadb(body.at ? body.at : "", body.len, JSON_ALLOW_NUL, &error);
     if (!json_is_object(ask->root))
         return refuse(&reader, 400, "BadRequestError", "The body is not a JSON object: %.150s",
                       ask->root ? "another value" : error.text);
-    while (*steps)
-        if (!(*steps++)(&reader))
-            return false;
-    return true;
+    while (*steps && good)
+        good = (*steps++)(&reader);
+    free(reader.own_body);
+    return good;
 }
 
 bool ask_parse_chat(struct ask *ask, const struct engine *engine, struct slice body,
@@ -485,6 +502,16 @@ bool ask_parse_responses(struct ask *ask, const struct engine *engine, struct sl
         read_model,           read_stream,   read_salt, read_responses_length,
         read_responses_input, check_lengths, NULL
     };
+
+    return parse(ask, engine, body, ret_refusal, steps);
+}
+
+bool ask_parse_messages(struct ask *ask, const struct engine *engine, struct slice body,
+                        struct refusal *ret_refusal)
+{
+    static step_fn *const steps[] = { become_chat,    read_model,    read_stream,
+                                      read_reasoning, read_length,   read_messages,
+                                      read_tools,     check_lengths, NULL };
 
     return parse(ask, engine, body, ret_refusal, steps);
 }

@@ -1,6 +1,6 @@
 /*
  * What a request for tokens asks for, in no API: read from the JSON of chat/completions,
- * completions, responses, embeddings and tokenize.
+ * completions, responses, messages, embeddings and tokenize.
  */
 #ifndef SLUICE_ENGINE_ASK_H
 #define SLUICE_ENGINE_ASK_H
@@ -46,6 +46,9 @@ bool ask_parse_completion(struct ask *ask, const struct engine *engine, struct s
                           struct refusal *ret_refusal) MUST_USE;
 bool ask_parse_responses(struct ask *ask, const struct engine *engine, struct slice body,
                          struct refusal *ret_refusal) MUST_USE;
+/* Anthropic's: becomes a chat first. */
+bool ask_parse_messages(struct ask *ask, const struct engine *engine, struct slice body,
+                        struct refusal *ret_refusal) MUST_USE;
 /* "input" instead of "prompt"; no answer is wanted. */
 bool ask_parse_embeddings(struct ask *ask, const struct engine *engine, struct slice body,
                           struct refusal *ret_refusal) MUST_USE;

@@ -7,7 +7,7 @@
 #include "tests/engine/event.h"
 #include "tests/engine/generation.h"
 
-extern const struct form form_chat, form_completion, form_responses, form_embeddings;
+extern const struct form form_chat, form_completion, form_messages, form_responses, form_embeddings;
 
 /* `"usage"` as chat and completions have it. cached_tokens is told only if the engine is told to
  * and there are any. */

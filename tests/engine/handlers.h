@@ -11,6 +11,7 @@ struct call;
 void serve_chat(struct call *call);
 void serve_completions(struct call *call);
 void serve_responses(struct call *call);
+void serve_messages(struct call *call);
 void serve_embeddings(struct call *call);
 /* openai.c: what is known without computing */
 void serve_models(struct call *call);

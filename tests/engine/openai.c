@@ -1,6 +1,6 @@
 /*
- * Handlers of the OpenAI paths: reading what is asked and starting a generation, or answering from
- * what is known.
+ * Handlers of the paths of OpenAI and Anthropic: reading what is asked and starting a generation,
+ * or answering from what is known.
  */
 #include "tests/engine/forms.h"
 #include "tests/engine/handlers.h"
@@ -47,6 +47,11 @@ void serve_completions(struct call *call)
 void serve_responses(struct call *call)
 {
     start(call, ask_parse_responses, &form_responses);
+}
+
+void serve_messages(struct call *call)
+{
+    start(call, ask_parse_messages, &form_messages);
 }
 
 void serve_embeddings(struct call *call)

@@ -33,6 +33,7 @@ static const struct route routes[] = {
     { "POST", "/v1/chat/completions", serve_chat, ROUTE_GUARDED },
     { "POST", "/v1/completions", serve_completions, ROUTE_GUARDED },
     { "POST", "/v1/responses", serve_responses, ROUTE_GUARDED },
+    { "POST", "/v1/messages", serve_messages, ROUTE_GUARDED },
     { "POST", "/v1/embeddings", serve_embeddings, ROUTE_GUARDED },
     { "POST", "/v1/audio/transcriptions", serve_transcriptions, ROUTE_GUARDED },
     { "GET", "/v1/models", serve_models, ROUTE_GUARDED },

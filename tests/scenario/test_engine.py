@@ -220,6 +220,31 @@ class Forms(EngineTest):
         self.assertEqual("".join(pieces), done["arguments"])
         self.assertEqual(found[-1][1]["response"]["output"][0]["name"], "get_weather")
 
+    def test_messages_have_a_block_for_thinking_and_one_for_what_is_said(self):
+        engine = self.engine("--tokens", "8")
+        body = {"model": "sim", "max_tokens": 200, "messages": [{"role": "user", "content": "hello"}], "output_config": {"effort": "low"}}
+        found = events(self.ask(engine, {**body, "stream": True}, b"/v1/messages").body)
+        self.assertEqual([name for name, _ in found],
+                         ["message_start", "content_block_start"] + ["content_block_delta"] * 2 + ["content_block_stop", "content_block_start"]
+                         + ["content_block_delta"] * 6 + ["content_block_stop", "message_delta", "message_stop"])
+        self.assertEqual([data["index"] for _, data in found if "index" in data], [0] * 4 + [1] * 8)
+        said = ["".join(data["delta"].get(kind, "") for name, data in found if name == "content_block_delta") for kind in ("thinking", "text")]
+        whole = self.ask(engine, body, b"/v1/messages").json()
+        self.assertEqual([block[block["type"]] for block in whole["content"]], said)
+        self.assertEqual((whole["type"], whole["stop_reason"]), ("message", "end_turn"))
+        self.assertEqual(whole["usage"], found[-2][1]["usage"])
+
+    def test_messages_call_functions(self):
+        tool = {"name": "get_weather", "input_schema": TOOL["function"]["parameters"]}
+        body = {"model": "sim", "max_tokens": 200, "tools": [tool], "tool_choice": {"type": "any"},
+                "messages": [{"role": "user", "content": [{"type": "text", "text": "how is it?"}]}]}
+        engine = self.engine()
+        found = events(self.ask(engine, {**body, "stream": True}, b"/v1/messages").body)
+        pieces = [data["delta"]["partial_json"] for name, data in found if name == "content_block_delta"]
+        whole = self.ask(engine, body, b"/v1/messages").json()
+        self.assertEqual(whole["content"][0]["input"], json.loads("".join(pieces)))
+        self.assertEqual((whole["content"][0]["name"], whole["stop_reason"]), ("get_weather", "tool_use"))
+
     def test_embeddings_are_of_length_one_in_both_encodings(self):
         engine = self.engine()
         body = {"model": "sim", "input": ["the cache", "the model"], "dimensions": 8}

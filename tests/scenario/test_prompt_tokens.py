@@ -42,12 +42,12 @@ class PromptTokens(Scenario):
         return self.gateway(config.gateway(config.pool("main", [self.sim.url]),
                                            models=[config.model("sim", "main", **(model or {}))], **top))
 
-    def ask(self, gateway, path, body, headers=None, port=None):
+    def ask(self, gateway, path, body, headers=None, port=None, raw=False):
         link = http.client.HTTPConnection("127.0.0.1", port or gateway.port, timeout=self.slower(10))
         try:
             link.request("POST", path, json.dumps(body), {"content-type": "application/json", **(headers or {})})
             answer = link.getresponse()
-            return answer.status, json.loads(answer.read() or b"null")
+            return answer.status, answer.read() if raw else json.loads(answer.read() or b"null")
         finally:
             link.close()
 
@@ -148,6 +148,46 @@ class PromptTokens(Scenario):
         self.assertEqual(told, counts)
         self.assertEqual([line["prompt_tokens"] for line in lines], told)
         self.assertEqual([line["predicted_prompt_tokens"] for line in lines], told)
+        self.assertEqual({line["tokens"] for line in lines}, {"exact"})
+        self.assertEqual(gateway.metrics().total("sluice_prompt_tokens_mismatched_total"), 0)
+
+    def test_messages_are_predicted_as_the_engine_reports_them(self):
+        gateway = self.start()
+        look = {"type": "tool_use", "id": "call_1", "name": "look", "input": {"at": 1}}
+        seen = {"type": "tool_result", "tool_use_id": "call_1", "content": [{"type": "text", "text": "seen"}]}
+        tool = {"name": "look", "description": "Looks.", "input_schema": {"type": "object", "properties": {}}}
+        user = {"role": "user", "content": "look"}
+        chats = [({"messages": [user]}, [user], None),
+                 ({"system": "Be \"brief\".", "messages": [user]}, [{"role": "system", "content": "Be \"brief\"."}, user], None),
+                 ({"system": [{"type": "text", "text": "Be "}, {"type": "text", "text": "brief."}],
+                   "messages": [{"role": "user", "content": [{"type": "text", "text": "look"}]}]},
+                  [{"role": "system", "content": "Be brief."}, user], None),
+                 ({"messages": [user], "tools": [tool]}, [user],
+                  {"name": "look", "description": "Looks.", "parameters": tool["input_schema"]}),
+                 ({"messages": [user, {"role": "assistant", "content": [{"type": "thinking", "thinking": "Let me look.", "signature": "x"},
+                                                                        {"type": "text", "text": "yes"}, look]},
+                                {"role": "user", "content": [seen, {"type": "text", "text": "and now?"}]}]},
+                  [user, {"role": "assistant", "content": "yes", "reasoning": "Let me look.", "tool_calls": CALLS},
+                   {"role": "tool", "tool_call_id": "call_1", "content": "seen"}, {"role": "user", "content": "and now?"}], None)]
+        counts, told = [], []
+        for body, messages, function in chats:
+            chat = {"messages": messages, **({"tools": [{"type": "function", "function": function}]} if function else {})}
+            counts += [self.ask(gateway, "/tokenize", {"model": "sim", **chat}, port=self.sim.port)[1]["count"]] * 2
+            status, answer = self.ask(gateway, "/v1/messages", {"model": "sim", "max_tokens": 2, **body})
+            self.assertEqual((status, answer["stop_reason"]), (200, "max_tokens"), answer)
+            told.append(answer["usage"]["input_tokens"])
+            status, stream = self.ask(gateway, "/v1/messages", {"model": "sim", "max_tokens": 2, "stream": True, **body}, raw=True)
+            events = [json.loads(line[6:]) for line in stream.decode().split("\n") if line.startswith("data: ")]
+            self.assertEqual([event["type"] for event in events],
+                             ["message_start", "content_block_start", "content_block_delta", "content_block_delta",
+                              "content_block_stop", "message_delta", "message_stop"])
+            self.assertEqual(events[0]["message"]["usage"]["input_tokens"], told[-1])
+            told.append(events[5]["usage"]["input_tokens"])
+        lines = self.lines(gateway, len(told))
+        self.assertEqual(told, counts)
+        self.assertEqual([line["prompt_tokens"] for line in lines], told)
+        self.assertEqual([line["predicted_prompt_tokens"] for line in lines], told)
+        self.assertEqual([line["output_tokens"] for line in lines], [2] * len(told))
         self.assertEqual({line["tokens"] for line in lines}, {"exact"})
         self.assertEqual(gateway.metrics().total("sluice_prompt_tokens_mismatched_total"), 0)
 
