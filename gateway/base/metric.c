@@ -13,6 +13,7 @@
 #include "gateway/base/arena.h"
 #include "gateway/base/list.h"
 #include "gateway/base/map.h"
+#include "gateway/base/real.h"
 #include "gateway/base/utf8.h"
 
 #include <inttypes.h>
@@ -419,15 +420,11 @@ int64_t metric_total(enum metric_id id)
 
 /* Text */
 
-/* The shortest of the two forms that reads back as the same number. */
 static void metric_print_double(struct buf *out, double value)
 {
-    char text[32];
+    char text[REAL_TEXT_BYTES];
 
-    snprintf(text, sizeof(text), "%.15g", value);
-    if (strtod(text, NULL) != value)
-        snprintf(text, sizeof(text), "%.17g", value);
-    buf_add(out, slice_str(text));
+    buf_add(out, slice_of(text, real_print(value, text)));
 }
 
 static void metric_print_name(struct buf *out, const char *name, const char *suffix,

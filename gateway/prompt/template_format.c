@@ -3,6 +3,7 @@
  */
 #include "gateway/prompt/template_format.h"
 
+#include "gateway/base/real.h"
 #include "gateway/prompt/template_eval.h"
 #include "gateway/prompt/template_natives.h"
 #include "gateway/prompt/text.h"
@@ -165,7 +166,7 @@ static size_t print_general(const struct format_spec *spec, double number, char 
     int exponent;
 
     if (spec->precision < 0)
-        return number_print_float(number, out);
+        return real_repr(number, out);
     len = (size_t)sprintf(out, "%.*e", (int)(spec->precision ? spec->precision - 1 : 0), number);
     exponent = atoi(memchr(out, 'e', len) ? strchr(out, 'e') + 1 : "0");
     len = (size_t)sprintf(out, "%.*g", (int)(spec->precision ? spec->precision : 1), number);

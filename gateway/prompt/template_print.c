@@ -3,6 +3,7 @@
  */
 #include "gateway/prompt/template_eval.h"
 
+#include "gateway/base/real.h"
 #include "gateway/prompt/text.h"
 #include "gateway/prompt/value_number.h"
 
@@ -10,10 +11,10 @@
 
 static void print_number(struct run *run, const struct value *number)
 {
-    char room[NUMBER_FLOAT_BYTES], *digits = room;
+    char room[REAL_TEXT_BYTES], *digits = room;
 
     if (number->kind == VALUE_FLOAT) {
-        run_write(run, slice_of(room, number_print_float(number->real, room)));
+        run_write(run, slice_of(room, real_repr(number->real, room)));
         return;
     }
     if (number->kind == VALUE_BIG) {

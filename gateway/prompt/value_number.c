@@ -680,65 +680,6 @@ double number_parse_float(struct slice digits)
     return number;
 }
 
-/* The fewest significant digits that read back as the same number, with an exponent. */
-static void shortest(double number, char text[NUMBER_FLOAT_BYTES])
-{
-    /* Fifteen digits always survive; fewer suffice for subnormals, whose last digits are noise. */
-    int first = fabs(number) < 1e-300 ? 1 : 15;
-
-    for (int digits = first; digits <= 17; digits++) {
-        snprintf(text, NUMBER_FLOAT_BYTES, "%.*e", digits - 1, number);
-        if (strtod(text, NULL) == number)
-            return;
-        if (digits == 16) { /* below a power of two the neighbour may be the one that reads back */
-            char *last = strchr(text, 'e') - 1;
-
-            for (int step = -1; step <= 1; step += 2) {
-                char kept = *last;
-
-                if ((step < 0 && kept == '0') || (step > 0 && kept == '9'))
-                    continue;
-                *last = (char)(kept + step);
-                if (strtod(text, NULL) == number)
-                    return;
-                *last = kept;
-            }
-        }
-    }
-}
-
-/* repr: digits and exponent apart, then laid out with an exponent below 1e-4 and from 1e16 on. */
-size_t number_print_float(double number, char out[NUMBER_FLOAT_BYTES])
-{
-    char text[NUMBER_FLOAT_BYTES], digits[20];
-    int exponent, count = 0, at = 0;
-
-    if (isnan(number) || isinf(number))
-        return (size_t)sprintf(out, "%s", isnan(number) ? "nan" : number > 0 ? "inf" : "-inf");
-    shortest(number, text);
-    exponent = atoi(strchr(text, 'e') + 1);
-    for (const char *c = text; *c != 'e'; c++)
-        if (*c >= '0' && *c <= '9')
-            digits[count++] = *c;
-    while (count > 1 && digits[count - 1] == '0')
-        count--;
-    if (signbit(number))
-        out[at++] = '-';
-    if (exponent < -4 || exponent >= 16) {
-        at += sprintf(out + at, "%c%s%.*se%c%02d", digits[0], count > 1 ? "." : "", count - 1,
-                      digits + 1, exponent < 0 ? '-' : '+', abs(exponent));
-    } else if (exponent < 0) {
-        at += sprintf(out + at, "0.%.*s%.*s", -exponent - 1, "000", count, digits);
-    } else {
-        int whole = exponent + 1 < count ? exponent + 1 : count;
-
-        at += sprintf(out + at, "%.*s%.*s.%.*s", whole, digits, exponent + 1 - whole,
-                      "0000000000000000", count > whole ? count - whole : 1,
-                      count > whole ? digits + whole : "0");
-    }
-    return (size_t)at;
-}
-
 size_t number_int_bytes(const struct value *number)
 {
     return number->kind == VALUE_BIG ? (size_t)number->count * LIMB_DIGIT + 2 : 24;

@@ -13,8 +13,6 @@
 #define NUMBER_LIMBS_MAX 1200
 /* sys.int_info.default_max_str_digits */
 #define NUMBER_DIGITS_MAX 4300
-/* Bytes for the longest float, "-1.2345678901234567e-308", and more. */
-#define NUMBER_FLOAT_BYTES 40
 
 enum number_op {
     NUMBER_ADD,
@@ -59,8 +57,6 @@ struct value *number_parse_int(struct arena *arena, struct slice digits, unsigne
 /* JSON's or Python's digits, checked by the caller. */
 double number_parse_float(struct slice digits);
 
-/* Writes str(float), not terminated; returns its length. */
-size_t number_print_float(double number, char ret_text[NUMBER_FLOAT_BYTES]);
 /* How many bytes number_print_int may need. */
 size_t number_int_bytes(const struct value *number);
 /* Writes an int's decimal digits, not terminated; returns how many bytes. */

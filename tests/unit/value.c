@@ -3,6 +3,8 @@
  * them.
  */
 #include "gateway/prompt/value.h"
+
+#include "gateway/base/real.h"
 #include "gateway/prompt/value_number.h"
 
 #include <setjmp.h>
@@ -24,11 +26,11 @@ static const struct reason *read(struct arena *arena, const char *text, struct v
 
 static const char *number_text(struct arena *arena, const struct value *number)
 {
-    char real[NUMBER_FLOAT_BYTES];
+    char real[REAL_TEXT_BYTES];
     char *digits;
 
     if (number->kind == VALUE_FLOAT)
-        return arena_str(arena, slice_of(real, number_print_float(number->real, real)));
+        return arena_str(arena, slice_of(real, real_repr(number->real, real)));
     digits = arena_alloc(arena, number_int_bytes(number) + 1);
     digits[number_print_int(number, digits)] = '\0';
     return digits;
