@@ -328,7 +328,8 @@ static void diff_field(struct differ *d, const struct directive *row, const void
     }
 }
 
-/* An OBJECT section has its values on both sides even where its key was left out. */
+/* An OBJECT section has its values on both sides even where its key was left out: written with its
+ * defaults it says nothing new, unless it must say more. */
 static void diff_section(struct differ *d, const struct conf_section *a,
                          const struct conf_section *b)
 {
@@ -339,7 +340,8 @@ static void diff_section(struct differ *d, const struct conf_section *a,
         return;
     }
     len = path_enter(d, "%s", a->set->key);
-    if (a->set->shape == DIRECTIVE_LIST || a->present == b->present)
+    if (a->set->shape == DIRECTIVE_LIST || a->present == b->present ||
+        !conf_needs_more_than_defaults(a->set))
         diff_field(d, &a->top, conf_section_field(a), conf_section_field(b));
     else
         tell(d, a->present ? "-" : "+", &a->top, conf_section_field(a->present ? a : b));

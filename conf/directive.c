@@ -7,6 +7,7 @@
 #include "conf/complaint.h"
 #include "conf/format.h"
 #include "conf/nearest.h"
+#include "gateway/base/real.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -127,16 +128,14 @@ static bool read_real(const struct directive *row UNUSED, struct slice text, uni
     char *end;
 
     text.len -= percent;
-    if (text.len == 0 || text.len >= sizeof(copy))
+    if (text.len == 0 || text.len + sizeof("e-2") > sizeof(copy))
         return false;
     for (size_t i = 0; i < text.len; i++)
         if (!is_one_of(text.at[i], "0123456789.eE+-"))
             return false;
     memcpy(copy, text.at, text.len);
-    copy[text.len] = '\0';
+    strcpy(copy + text.len, percent ? "e-2" : ""); /* a division would round once more */
     ret_value->real = strtod(copy, &end);
-    if (percent)
-        ret_value->real /= 100;
     return *end == '\0' && isfinite(ret_value->real);
 }
 
@@ -201,18 +200,12 @@ static void print_number(const struct directive *row UNUSED, const union value *
     buf_printf(out, "%llu", (unsigned long long)value->number);
 }
 
-/* The shortest text that reads as the same number. */
 static void print_real(const struct directive *row UNUSED, const union value *value,
                        struct buf *out)
 {
-    char text[32];
+    char text[REAL_TEXT_BYTES];
 
-    for (int digits = 1; digits <= 17; digits++) {
-        snprintf(text, sizeof(text), "%.*g", digits, value->real);
-        if (strtod(text, NULL) == value->real)
-            break;
-    }
-    buf_add(out, slice_str(text));
+    buf_add(out, slice_of(text, real_print(value->real, text)));
 }
 
 static void print_truth(const struct directive *row UNUSED, const union value *value,
@@ -290,19 +283,65 @@ static void complain_word(const struct directive *row, const char *excerpt, stru
                                 candidates[i]);
 }
 
+/* A part of something: people think of it as a percentage. */
+static bool is_part(const struct directive *row)
+{
+    return row->type == DIRECTIVE_TYPE_REAL && row->max == 1;
+}
+
+static bool is_bounded(const struct directive *row)
+{
+    return types[row->type].is_quantity || row->type == DIRECTIVE_TYPE_REAL;
+}
+
+void directive_print_bound(const struct directive *row, double bound, struct buf *out)
+{
+    union value value = { .number = 0 };
+
+    if (types[row->type].is_quantity)
+        value.number = (uint64_t)bound;
+    else
+        value.real = bound;
+    types[row->type].print(row, &value, out);
+}
+
+/* What the row takes, as far as its type, format and bounds say. */
+static void print_wanted(const struct directive *row, struct buf *out)
+{
+    const struct text_format *format = text_format(row->format);
+
+    if (row->type == DIRECTIVE_TYPE_REAL && row->max > 1)
+        buf_add(out, SLICE("a number"));
+    else
+        buf_add(out, slice_str(format ? format->wanted : types[row->type].wanted));
+    if (!is_bounded(row) || !directive_has_upper_bound(row))
+        return;
+    if (types[row->type].is_quantity && row->min == 0) {
+        buf_add(out, SLICE(", at most "));
+    } else {
+        buf_add(out, SLICE(", from "));
+        directive_print_bound(row, row->min, out);
+        buf_add(out, SLICE(" to "));
+    }
+    directive_print_bound(row, row->max, out);
+}
+
 static void complain_shape(const struct directive *row, struct slice text,
                            char ret_complaint[DIRECTIVE_COMPLAINT_SIZE])
 {
-    const struct text_format *format = text_format(row->format);
     char excerpt[CONF_EXCERPT_SIZE];
+    struct buf wanted;
 
     conf_excerpt(text, excerpt);
-    if (row->type == DIRECTIVE_TYPE_BOOL || row->type == DIRECTIVE_TYPE_WORD)
+    if (row->type == DIRECTIVE_TYPE_BOOL || row->type == DIRECTIVE_TYPE_WORD) {
         complain_word(row, excerpt, text, ret_complaint);
-    else
-        snprintf(ret_complaint, DIRECTIVE_COMPLAINT_SIZE,
-                 "`%s` is no value of `%s`, which takes %s", excerpt, row->key,
-                 format ? format->wanted : types[row->type].wanted);
+        return;
+    }
+    buf_init(&wanted, SIZE_MAX);
+    print_wanted(row, &wanted);
+    snprintf(ret_complaint, DIRECTIVE_COMPLAINT_SIZE, "`%s` is no value of `%s`, which takes %.*s",
+             excerpt, row->key, SLICE_ARGS(buf_join(&wanted)));
+    buf_release(&wanted);
 }
 
 /* Whole numbers are compared as such: a double cannot tell neighbours above 2^53 apart. */
@@ -320,37 +359,20 @@ static int compare_bound(const struct type *type, const union value *value, doub
     return (value->number > whole) - (value->number < whole);
 }
 
-/* A part of something: people think of it as a percentage. */
-static bool is_part(const struct directive *row)
-{
-    return row->type == DIRECTIVE_TYPE_REAL && row->max == 1;
-}
-
 static void complain_bound(const struct directive *row, struct slice text, const char *side,
                            double bound, char ret_complaint[DIRECTIVE_COMPLAINT_SIZE])
 {
-    const struct type *type = &types[row->type];
-    union value value = { .number = 0 };
     char excerpt[CONF_EXCERPT_SIZE];
     struct buf text_of_bound;
 
-    if (type->is_quantity)
-        value.number = (uint64_t)bound;
-    else
-        value.real = bound;
     conf_excerpt(text, excerpt);
     buf_init(&text_of_bound, SIZE_MAX);
-    type->print(row, &value, &text_of_bound);
+    directive_print_bound(row, bound, &text_of_bound);
     if (is_part(row))
         buf_printf(&text_of_bound, " (%g%%)", bound * 100);
     snprintf(ret_complaint, DIRECTIVE_COMPLAINT_SIZE, "`%s` is out of bounds: `%s` is at %s %.*s",
              excerpt, row->key, side, SLICE_ARGS(buf_join(&text_of_bound)));
     buf_release(&text_of_bound);
-}
-
-static bool is_bounded(const struct directive *row)
-{
-    return types[row->type].is_quantity || row->type == DIRECTIVE_TYPE_REAL;
 }
 
 bool directive_read(const struct directive *row, struct slice text, void *field,

@@ -172,6 +172,8 @@ bool directive_read(const struct directive *row, struct slice text, void *field,
 
 /* Appends the value of a field, BOOL to WORD, so that directive_read reads the same again. */
 void directive_print(const struct directive *row, const void *field, struct buf *out);
+/* Appends one of the row's bounds, of numbers, sizes, durations and reals, in the same form. */
+void directive_print_bound(const struct directive *row, double bound, struct buf *out);
 /* Whether two fields, BOOL to WORD, have the same value. */
 bool directive_same(const struct directive *row, const void *a, const void *b);
 

@@ -4,26 +4,97 @@
  */
 #include "conf/print.h"
 
+#include "gateway/base/real.h"
+
 static int buf_write(const char *bytes, size_t size, void *user)
 {
     buf_add(user, slice_of(bytes, size));
     return 0;
 }
 
-static void json_write(json_t *value, size_t flags, struct buf *out)
+static void write_plain(const json_t *value, struct buf *out)
 {
-    CHECK(json_dump_callback(value, buf_write, out, flags | JSON_ENCODE_ANY) == 0);
-    json_decref(value);
+    CHECK(json_dump_callback(value, buf_write, out, JSON_ENCODE_ANY) == 0);
+}
+
+static void write_key(const char *key, struct buf *out)
+{
+    json_t *text = json_string(key);
+
+    write_plain(text, out);
+    json_decref(text);
+    buf_add(out, SLICE(": "));
+}
+
+/* jansson prints 0.3 with seventeen digits. */
+static void write_real(double real, struct buf *out)
+{
+    char text[REAL_TEXT_BYTES];
+
+    buf_add(out, slice_of(text, real_print(real, text)));
+}
+
+/* Spaces in front of what is inside; NO_LINES: all of it in one line. */
+#define NO_LINES     SIZE_MAX
+#define LINES_INDENT 2
+
+static void new_line(size_t indent, struct buf *out)
+{
+    if (indent != NO_LINES)
+        buf_printf(out, "\n%*s", (int)indent, "");
+}
+
+/* Between two things, or in front of the first. */
+static void write_gap(bool first, size_t indent, struct buf *out)
+{
+    if (!first)
+        buf_add(out, indent == NO_LINES ? SLICE(", ") : SLICE(","));
+    new_line(indent, out);
+}
+
+static void write_value(json_t *value, size_t indent, struct buf *out)
+{
+    size_t inside = indent == NO_LINES ? NO_LINES : indent + LINES_INDENT;
+    bool is_object = json_is_object(value), first = true;
+    const char *key;
+    json_t *item;
+    size_t i;
+
+    if (json_is_real(value)) {
+        write_real(json_real_value(value), out);
+        return;
+    }
+    if (json_object_size(value) + json_array_size(value) == 0) {
+        write_plain(value, out);
+        return;
+    }
+    buf_add(out, is_object ? SLICE("{") : SLICE("["));
+    json_object_foreach(value, key, item)
+    {
+        write_gap(first, inside, out);
+        write_key(key, out);
+        write_value(item, inside, out);
+        first = false;
+    }
+    json_array_foreach(value, i, item)
+    {
+        write_gap(i == 0, inside, out);
+        write_value(item, inside, out);
+    }
+    new_line(indent, out);
+    buf_add(out, is_object ? SLICE("}") : SLICE("]"));
 }
 
 void conf_json_line(json_t *value, struct buf *out)
 {
-    json_write(value, 0, out);
+    write_value(value, NO_LINES, out);
+    json_decref(value);
 }
 
 void conf_json_lines(json_t *value, struct buf *out)
 {
-    json_write(value, JSON_INDENT(2), out);
+    write_value(value, 0, out);
+    json_decref(value);
     buf_add(out, SLICE("\n"));
 }
 
@@ -126,8 +197,7 @@ json_t *conf_field_json(const struct directive *row, const void *field)
     }
 }
 
-/* Left out, it could not be written with its defaults only. */
-static bool needs_more_than_defaults(const struct directive_set *set)
+bool conf_needs_more_than_defaults(const struct directive_set *set)
 {
     for (size_t i = 0; i < set->count; i++)
         if (set->rows[i].required)
@@ -145,7 +215,7 @@ static void section_add(json_t *map, const struct conf_section *section)
         json_decref(value);
         return;
     }
-    if (!section->present && needs_more_than_defaults(section->set))
+    if (!section->present && conf_needs_more_than_defaults(section->set))
         return;
     value = conf_field_json(&section->top, conf_section_field(section));
     if (value && (section->present || json_object_size(value) > 0))

@@ -25,10 +25,8 @@ static void words_add(struct buf *out, const char *const *words)
 
 static void bound_add(struct buf *out, const struct directive *row, const char *word, double bound)
 {
-    uint64_t number = (uint64_t)bound;
-
     buf_printf(out, ", %s ", word);
-    directive_print(row, row->type == DIRECTIVE_TYPE_REAL ? (const void *)&bound : &number, out);
+    directive_print_bound(row, bound, out);
 }
 
 static void bounds_add(struct buf *out, const struct directive *row)

@@ -14,7 +14,7 @@ SAMPLE = ROOT / "conf" / "sluice.yaml"
 
 # What the sample shows although it has no default to show: examples.
 EXAMPLES = {
-    "tenant_header", "tokens", "prefix_index", "hold", "classes.batch",
+    "tenant_header", "classes.batch",
     "listeners[1]", "models.llama-3.1-8b.aliases[0]", "models.llama-3.1-8b.adapters[0]",
     "models.llama-3.1-8b.versions.stable.adapters[0]", "models.llama-3.1-8b.tokenizer",
     "models.llama-3.1-8b.versions.stable.model", "models.llama-3.1-8b.versions.stable.tokenizer",

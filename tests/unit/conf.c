@@ -208,7 +208,7 @@ static void each_mistake_is_named_with_its_place(void **state)
         { "workers: 0\n", "t.yaml:1:10: `0` is out of bounds: `workers` is at least 1\n" },
         { "workers: 1025\n", "t.yaml:1:10: `1025` is out of bounds: `workers` is at most 1024\n" },
         { "drain_timeout: 5\n", "t.yaml:1:16: `5` is no value of `drain_timeout`, which takes a "
-                                "duration like 500ms, 5s, 1m30s, 1h or 7d\n" },
+                                "duration like 500ms, 5s, 1m30s, 1h or 7d, at most 1h\n" },
         { "drain_timeout: 2h\n",
           "t.yaml:1:16: `2h` is out of bounds: `drain_timeout` is at most 1h\n" },
         { "buffer: 1KiB\n", "t.yaml:1:9: `1KiB` is out of bounds: `buffer` is at least 4KiB\n" },
@@ -242,7 +242,8 @@ static void each_mistake_is_named_with_its_place(void **state)
         /* several at once, in the order of the file */
         { "models: 1\nworkers: x\nadmin: {}\n",
           "t.yaml:1:9: `models` takes a list of mappings\n"
-          "t.yaml:2:10: `x` is no value of `workers`, which takes a whole number without a sign\n"
+          "t.yaml:2:10: `x` is no value of `workers`, which takes a whole number without a sign, "
+          "from 1 to 1024\n"
           "t.yaml:3:8: `address` is missing\n" },
         /* YAML */
         { "workers: 1\n---\nworkers: 2\n",
@@ -463,7 +464,7 @@ static void json_has_defaults_and_hides_credentials(void **state)
                                    "  \"seed\": 0,\n"
                                    "  \"drain_timeout\": \"5s\",\n"
                                    "  \"buffer\": \"64KiB\",\n"
-                                   "  \"budget\": 0.20000000000000001,\n"
+                                   "  \"budget\": 0.2,\n"
                                    "  \"hold\": {\n"
                                    "    \"queue\": 10000,\n"
                                    "    \"deadline\": \"50s\"\n"

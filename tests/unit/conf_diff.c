@@ -46,7 +46,14 @@ static void each_difference_is_a_line_with_its_path(void **state)
         const char *from, *to, *lines;
     } rows[] = {
         { "", "", "" },
-        { "", "workers: 2\nhold: {}\n", "hold: + {\"queue\": 10000, \"deadline\": \"50s\"}\n" },
+        /* what is written with its default was so before */
+        { "", "workers: 2\nhold: {}\n", "" },
+        { "hold: { queue: 10000 }\nbudget: 20%\n", "", "" },
+        { "", "hold: { deadline: 2m }\n", "hold.deadline: 50s -> 2m\n" },
+        { "hold: { queue: 3 }\n", "", "hold.queue: 3 -> 10000\n" },
+        /* numbers have the digits that they need */
+        { "budget: 30%\n", "budget: 0.7\n", "budget: 0.3 -> 0.7\n" },
+        { "budget: 12.3%\n", "budget: 0.123\n", "" },
         { "workers: 4\n", "", "workers: 4 -> 2\n" },
         { "drain_timeout: 60s\n", "drain_timeout: 1m\n", "" },
         { "drain_timeout: 90s\n", "drain_timeout: 2m\nbuffer: 64KB\nbudget: 10%\n",

@@ -72,8 +72,8 @@ static void reals_are_numbers_or_percentages(void **state)
         double value;
         const char *printed;
     } readings[] = {
-        { "0.2", 0.2, "0.2" },    { "20%", 0.2, "0.2" }, { "-3", -3, "-3" },
-        { "1e3", 1000, "1e+03" }, { "0.1", 0.1, "0.1" }, { "0", 0, "0" },
+        { "0.2", 0.2, "0.2" },   { "20%", 0.2, "0.2" }, { "-3", -3, "-3" },
+        { "1e3", 1000, "1000" }, { "0.1", 0.1, "0.1" }, { "0", 0, "0" },
     };
     struct directive row = { .key = "it", .type = DIRECTIVE_TYPE_REAL };
     char complaint[DIRECTIVE_COMPLAINT_SIZE];
@@ -152,6 +152,20 @@ static const struct refusal {
     { { .key = "r", .type = DIRECTIVE_TYPE_REAL },
       "1e999",
       "`1e999` is no value of `r`, which takes a number like 0.2 or 20%" },
+    { { .key = "rank", .type = DIRECTIVE_TYPE_REAL, .min = -1000, .max = 1000 },
+      "high",
+      "`high` is no value of `rank`, which takes a number, from -1000 to 1000" },
+    { { .key = "r", .type = DIRECTIVE_TYPE_REAL, .max = 1 },
+      "much",
+      "`much` is no value of `r`, which takes a number like 0.2 or 20%, from 0 to 1" },
+    { { .key = "r", .type = DIRECTIVE_TYPE_REAL, .max = 1 },
+      "5e1%",
+      "`5e1%` is no value of `r`, which takes a number like 0.2 or 20%, from 0 to 1" },
+    { { .key = "d", .type = DIRECTIVE_TYPE_DURATION, .min = 1, .max = 3600000 },
+      "long",
+      "`long` is no value of `d`, which takes a duration like 500ms, 5s, 1m30s, 1h or 7d, from 1ms "
+      "to "
+      "1h" },
     { { .key = "s", .type = DIRECTIVE_TYPE_SIZE },
       "64 KX",
       "`64 KX` is no value of `s`, which takes a size like 4096, 64KB (64000) or 64KiB "
