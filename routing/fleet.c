@@ -22,9 +22,11 @@
 struct fleet_build {
     struct fleet *fleet;
     const struct fleet *before;
-    const struct names *names;
+    const struct names *addresses;
     unsigned workers;
     struct buf *errors;
+    struct map names;            /* of the endpoints of the pool that is being built */
+    struct map endpoints_before; /* by name: what the same pool had before */
     bool failed;
 };
 
@@ -69,14 +71,6 @@ static struct pool_state *pool_state_for(const struct fleet_build *build, const 
     return state;
 }
 
-static const struct endpoint *pool_endpoint(const struct pool *pool, const char *name)
-{
-    for (size_t i = 0; pool && i < pool->count; i++)
-        if (strcmp(pool->endpoints[i].name, name) == 0)
-            return &pool->endpoints[i];
-    return NULL;
-}
-
 /* ---- endpoints ---- */
 
 static void endpoint_print(const struct log_subject *subject, char *text, size_t size)
@@ -105,13 +99,13 @@ static void pool_add_endpoint(struct fleet_build *build, struct pool *pool, stru
 {
     struct endpoint *endpoint = &pool->endpoints[pool->count];
     char *text = slice_dup(name);
-    const struct endpoint *before;
+    const struct endpoint *before = map_get(&build->endpoints_before, name);
 
-    if (pool_endpoint(pool, text)) { /* written twice: one endpoint */
+    if (map_get(&build->names, name)) { /* written twice: one endpoint */
         free(text);
         return;
     }
-    before = pool_endpoint(fleet_pool(build->before, pool->name), text);
+    map_put(&build->names, slice_str(text), text);
     *endpoint = (struct endpoint){
         .subject = { endpoint_print },
         .name = text,
@@ -155,7 +149,7 @@ static void pool_add_url(struct fleet_build *build, struct pool *pool, const cha
         pool_add_endpoint(build, pool, url, settings);
         return;
     }
-    addresses = names_addresses(build->names, settings->url.host, &count);
+    addresses = names_addresses(build->addresses, settings->url.host, &count);
     pool->endpoints =
         xrealloc(pool->endpoints,
                  (pool->count + count + pool->conf->endpoints.count) * sizeof(*pool->endpoints));
@@ -237,6 +231,23 @@ static struct tls_context *pool_tls(struct fleet_build *build, const struct pool
     return tls;
 }
 
+static void pool_add_endpoints(struct fleet_build *build, struct pool *pool,
+                               struct origin_settings *settings)
+{
+    const struct conf_texts *urls = &pool->conf->endpoints;
+    const struct pool *before = fleet_pool(build->before, pool->name);
+
+    map_init(&build->names);
+    map_init(&build->endpoints_before);
+    for (size_t i = 0; before && i < before->count; i++)
+        map_put(&build->endpoints_before, slice_str(before->endpoints[i].name),
+                &before->endpoints[i]);
+    for (size_t i = 0; i < urls->count; i++)
+        pool_add_url(build, pool, urls->at[i], settings);
+    map_release(&build->names);
+    map_release(&build->endpoints_before);
+}
+
 static void pool_build(struct fleet_build *build, struct pool *pool, const struct pool_conf *conf)
 {
     struct origin_settings settings = { 0 };
@@ -256,8 +267,7 @@ static void pool_build(struct fleet_build *build, struct pool *pool, const struc
     settings.idle_ms = (unsigned)conf->keep_alive;
     if (conf->tls && conf->tls->server_name)
         settings.server_name = slice_str(conf->tls->server_name);
-    for (size_t i = 0; i < conf->endpoints.count; i++)
-        pool_add_url(build, pool, conf->endpoints.at[i], &settings);
+    pool_add_endpoints(build, pool, &settings);
     tls_context_unref(settings.tls);
 }
 
@@ -386,7 +396,9 @@ struct fleet *fleet_new(struct conf *conf, const struct names *names, const stru
                         unsigned workers, struct buf *errors)
 {
     struct fleet *fleet = xcalloc(1, sizeof(*fleet));
-    struct fleet_build build = { fleet, before, names, workers, errors, false };
+    struct fleet_build build = {
+        .fleet = fleet, .before = before, .addresses = names, .workers = workers, .errors = errors
+    };
 
     snapshot_init(&fleet->snapshot, fleet_free);
     fleet->conf = conf_ref(conf);
