@@ -1,5 +1,5 @@
 /*
- * The admin listener: a table of pages, each printed into a buf.
+ * The admin listener: a table of pages, each printed into a buf, /fleet in pieces.
  */
 #include "gateway/admin.h"
 
@@ -62,7 +62,8 @@ struct admin_request {
     const struct page *page; /* NULL: there is none with that path */
     struct defer wake;
     struct buf body;
-    unsigned waiting; /* workers that have not answered yet */
+    struct fleet_page *fleet; /* what is printed in pieces; NULL: nothing, or no more */
+    unsigned waiting;         /* workers that have not answered yet */
     bool answered;
 };
 
@@ -206,7 +207,7 @@ static unsigned print_fleet(struct admin_request *request)
     struct slice query =
         slice_skip(request->stream->head->path, slice_find(request->stream->head->path, '?') + 1);
 
-    fleet_page_print(control_fleet(request->admin->control), query, clock_now_us(), &request->body);
+    request->fleet = fleet_page_new(control_fleet(request->admin->control), query);
     return 200;
 }
 
@@ -296,7 +297,7 @@ static void admin_answer(struct admin_request *request, unsigned status)
     message_init(&head, stream->arena);
     head.status = (uint16_t)status;
     head.has_body = true;
-    head.length = request->body.len;
+    head.length = request->fleet ? MESSAGE_LENGTH_UNKNOWN : request->body.len;
     message_put(&head, FIELD_content_type,
                 page ? slice_str(page->media) : SLICE("text/plain; charset=utf-8"));
     message_put_other(&head, SLICE("cache-control"), SLICE("no-store"));
@@ -305,6 +306,25 @@ static void admin_answer(struct admin_request *request, unsigned status)
         message_put_other(&head, SLICE("content-security-policy"), slice_str(page->policy));
     stream_send_head(stream, &head);
     buf_move(&stream->out, &request->body, request->body.len);
+    stream_send(stream);
+    if (!request->fleet)
+        stream_send_end(stream, NULL);
+}
+
+/* Another piece each turn, as long as the client takes them. */
+static void go_on(struct admin_request *request)
+{
+    struct stream *stream = request->stream;
+
+    if (stream->out.len >= STREAM_OUT_HIGH)
+        return; /* it is told when there is less */
+    if (fleet_page_print(request->fleet, clock_now_us(), &stream->out)) {
+        stream_send(stream);
+        worker_defer_next(control_worker(request->admin->control), &request->wake);
+        return;
+    }
+    fleet_page_free(request->fleet);
+    request->fleet = NULL;
     stream_send(stream);
     stream_send_end(stream, NULL);
 }
@@ -340,6 +360,7 @@ static void admin_request_free(struct admin_request *request)
     defer_cancel(&request->wake);
     list_remove(&request->link);
     buf_release(&request->body);
+    fleet_page_free(request->fleet);
     stream_release(request->stream);
     free(request);
 }
@@ -356,6 +377,8 @@ static void on_wake(struct defer *defer)
     }
     if (!request->answered && request->waiting == 0)
         admin_serve(request);
+    if (request->fleet && !stream->closed)
+        go_on(request);
     if (stream->closed && request->waiting == 0)
         admin_request_free(request);
 }
