@@ -70,6 +70,7 @@ struct control {
     struct control_thread *threads;
     struct worker **workers; /* of the threads */
     unsigned thread_count;
+    struct conf *booted; /* some of it holds as long as the process */
     struct conf *conf;
     struct conf *coming; /* a reload's that waits for names; NULL: none */
     struct fleet *fleet;
@@ -432,15 +433,15 @@ static void refuse_reload(struct control *control, struct buf *errors)
               (unsigned long long)control->generation);
 }
 
-/* What the process was started with and keeps. */
+/* What the process was started with and keeps: said at each reload, as long as it is so. */
 static void warn_of_restart(const struct control *control, const struct conf *coming)
 {
-    if (process_conf(control->conf)->workers != process_conf(coming)->workers)
+    if (process_conf(control->booted)->workers != process_conf(coming)->workers)
         log_warn(NULL, "another number of workers needs a restart, there are %u still",
                  control->thread_count);
-    if (holdings_resize(control->conf, coming))
+    if (holdings_resize(control->booted, coming))
         log_warn(NULL, "another size of the prefix index needs a restart, the old one stays");
-    if (admin_moves(control->conf, coming))
+    if (admin_moves(control->booted, coming))
         log_warn(NULL, "another admin address needs a restart, the old one stays");
 }
 
@@ -835,6 +836,7 @@ static void control_free(struct control *control, bool running)
     holdings_free(control->holdings);
     conf_unref(control->coming);
     conf_unref(control->conf);
+    conf_unref(control->booted);
     free_worker(control->worker);
     close(control->signal_fd);
     if (control->access_fd >= 0)
@@ -877,8 +879,8 @@ int control_run(const char *path)
     }
     control.thread_count = (unsigned)process_conf(conf)->workers;
     control.thread_count = control.thread_count ? control.thread_count : allowed_processors();
+    control.booted = conf;
     booted = boot(&control, conf, &errors);
-    conf_unref(conf);
     if (booted)
         start(&control);
     else

@@ -229,7 +229,13 @@ class Reload(Scenario):
         mark = len(gateway.lines)
         self.changed(gateway, lambda c: c.update(workers=3))
         gateway.reload()
-        gateway.wait_line("workers", after=mark)
+        gateway.wait_line("number of workers needs a restart", after=mark)
+        mark = len(gateway.lines)
+        self.apply(gateway)
+        gateway.wait_line("number of workers needs a restart", after=mark)  # as long as it is so
+        mark = len(gateway.lines)
+        self.apply(gateway, lambda c: c.update(workers=1))
+        self.assertNotIn("needs a restart", "\n".join(gateway.lines[mark:]))
 
     def test_check_and_run_agree(self):
         gateway = self.start()
