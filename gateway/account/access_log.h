@@ -29,6 +29,7 @@ struct access_entry {
     struct slice client;   /* address of the peer, or what a trusted one said */
     struct slice listener; /* address it came in on */
     struct slice tenant;
+    struct slice class_name; /* the configured one that is valid for it */
     struct slice method;
     struct slice path;    /* what follows a '?' is never logged */
     struct slice model;   /* as the client named it */

@@ -5,6 +5,7 @@
 #include "gateway/account/access_log.h"
 #include "gateway/base/metric.h"
 #include "gateway/proxy/exchange.h"
+#include "routing/hold_conf.h"
 
 #include <stdlib.h>
 
@@ -34,6 +35,13 @@ static int64_t tokens(const struct exchange *x, unsigned bit, uint64_t count)
     return x->reader.usage.known & bit ? (int64_t)count : -1;
 }
 
+/* Before it has a fleet nothing is configured for it. */
+static struct slice class_of(const struct exchange *x)
+{
+    return x->fleet ? slice_str(class_named(x->fleet->conf, x->filter.class_name)->name)
+                    : slice_of(NULL, 0);
+}
+
 static void write_access_line(const struct exchange *x)
 {
     const struct answer_usage *usage = &x->reader.usage;
@@ -46,6 +54,7 @@ static void write_access_line(const struct exchange *x)
     entry.client = x->filter.client.len > 0 ? x->filter.client : client_address(x->peer);
     entry.listener = slice_str(x->peer->server->listener->address);
     entry.tenant = x->filter.tenant;
+    entry.class_name = class_of(x);
     entry.method = head->method;
     entry.path = x->path;
     entry.http_version = head->version;

@@ -96,6 +96,8 @@ class Order(Hold):
     def test_the_class_default_is_of_who_names_none(self):
         gateway = self.start(classes=[{"name": "default", "rank": 3}, {"name": "later", "rank": 2}])
         self.assertEqual(self.in_turn(gateway, [("later", field("x-sluice-class", "later")), ("usual", b"")]), ["usual", "later"])
+        lines = until("their lines", lambda: (lambda lines: len(lines) == 3 and lines)(gateway.access_lines()), self.slower(3))
+        self.assertEqual(sorted(line["class"] for line in lines), ["default", "default", "later"])
 
     def test_tenants_take_turns(self):
         gateway = self.start(hold={"fairness": "0ms"}, workers=4)

@@ -98,6 +98,7 @@ static struct access_entry full_entry(void)
         .client = SLICE("10.0.0.7:51000"),
         .listener = SLICE("0.0.0.0:8443"),
         .tenant = SLICE("acme"),
+        .class_name = SLICE("batch"),
         .method = SLICE("POST"),
         .path = SLICE("/v1/chat/completions?api_key=secret"),
         .model = SLICE("llama-3.1-8b"),
@@ -137,7 +138,8 @@ static void a_full_line_says_everything(void **state)
         drained(),
         "{\"time\":\"2026-11-22T16:58:07.123Z\",\"request_id\":\"0190-abc\","
         "\"client\":\"10.0.0.7:51000\",\"listener\":\"0.0.0.0:8443\",\"tenant\":\"acme\","
-        "\"method\":\"POST\",\"path\":\"/v1/chat/completions\",\"http_version\":\"2\","
+        "\"class\":\"batch\",\"method\":\"POST\",\"path\":\"/v1/chat/"
+        "completions\",\"http_version\":\"2\","
         "\"model\":\"llama-3.1-8b\",\"model_version\":\"stable\",\"pool\":\"llama-a\","
         "\"endpoint\":\"http://10.0.0.11:8000\",\"status\":200,\"reason\":\"done\",\"attempts\":2,"
         "\"stream\":true,\"request_bytes\":1234,\"response_bytes\":18446744073709551615,"
@@ -248,7 +250,7 @@ static void no_words_make_a_line_too_long(void **state)
 
         entry.request_id = entry.client = entry.listener = entry.tenant = entry.method = words;
         entry.path = entry.model = entry.version = entry.pool = entry.endpoint = words;
-        entry.traceparent = entry.tokens = words;
+        entry.traceparent = entry.tokens = entry.class_name = words;
         entry.duration_us = entry.held_us = entry.first_token_us = entry.prompt_tokens = INT64_MAX;
         entry.cached_tokens = entry.output_tokens = entry.predicted_cached_tokens = INT64_MAX;
         entry.request_bytes = UINT64_MAX;
