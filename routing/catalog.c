@@ -20,6 +20,7 @@
 #define CATALOG_MERGE_MS 250
 /* An engine with more models or a longer list than this is not believed. */
 #define CATALOG_BYTES     (1024 * 1024)
+#define CATALOG_OPEN      64
 #define CATALOG_CARDS_MAX 1000
 #define CATALOG_ID_MAX    256
 
@@ -316,6 +317,7 @@ static const struct rounds_type lists = {
     .path = list_path,
     .timeout_ms = list_timeout_ms,
     .answer_bytes = CATALOG_BYTES,
+    .at_once = CATALOG_OPEN,
     .on_answer = on_list,
     .on_gone = on_gone,
 };

@@ -66,7 +66,7 @@ static void ask_waiting(struct rounds *rounds)
 {
     struct list *first;
 
-    while (rounds->open < ROUNDS_AT_ONCE && (first = list_pop(&rounds->waiting)))
+    while (rounds->open < rounds->type->at_once && (first = list_pop(&rounds->waiting)))
         ask(CONTAINER_OF(first, struct asked, turn));
 }
 

@@ -1,8 +1,8 @@
 /*
- * Rounds: every endpoint of a fleet is asked the same thing (its metrics page, its list of models)
- * again and again.
+ * Rounds: every endpoint of a fleet is asked the same thing (whether it is well, its metrics page,
+ * its list of models) again and again.
  *
- * One question at an endpoint at a time, a limited number in the whole process, each answer bounded
+ * One question at an endpoint at a time, a limited number of them at once, each answer bounded
  * in bytes and time; when the next is due is what the answer's callback says, a little earlier or
  * later so that endpoints and gateways do not march in step. Endpoints are known again in the next
  * fleet. Control thread.
@@ -12,9 +12,6 @@
 
 #include "gateway/upstream/fetch.h"
 #include "routing/fleet.h"
-
-/* Asked at once, all endpoints together: that many answers lie in memory. */
-#define ROUNDS_AT_ONCE 64
 
 struct rounds;
 
@@ -28,9 +25,10 @@ struct asked {
     struct endpoint_state *state;    /* reffed: what it is known again by in the next fleet */
     struct timer due;
     struct fetch *fetch;
-    unsigned failures; /* in a row: the callback's to count */
-    uint8_t outcome;   /* the callback's own: of the last answer; 0 before the first */
-    void *kept;        /* likewise: what it remembers of the endpoint */
+    /* the callback's own */
+    unsigned good, bad; /* answers in a row */
+    uint8_t outcome;    /* of the last answer; 0 before the first */
+    void *kept;         /* what it remembers of the endpoint */
 };
 
 struct rounds_type {
@@ -38,6 +36,7 @@ struct rounds_type {
     const char *(*path)(const struct pool *pool);
     unsigned (*timeout_ms)(const struct pool *pool);
     size_t answer_bytes; /* a longer answer is cut off there */
+    unsigned at_once;    /* questions under way: as many answers lie in memory */
     /* An answer, or why there is none; `body` is borrowed. Returns after how many milliseconds it
      * is to be asked again. */
     uint64_t (*on_answer)(void *user, struct asked *asked, const struct reason *reason,

@@ -12,6 +12,7 @@
 
 /* A page of an engine with eight ranks has a third of this. */
 #define PAGE_BYTES (1024 * 1024)
+#define PAGES_OPEN 64
 
 /* Pages in a second, all endpoints together: each costs control some 50 us. With more endpoints
  * each is read less often. */
@@ -127,7 +128,7 @@ static void note_outcome(struct scraper *scraper, struct asked *asked, enum outc
 
     metric_series_add(metric_series(scraper->control->metrics, METRIC_ID_scrapes, labels), 1);
     asked->outcome = outcome;
-    asked->failures = outcome == OUTCOME_OK ? 0 : asked->failures + 1;
+    asked->bad = outcome == OUTCOME_OK ? 0 : asked->bad + 1;
     if (outcome == OUTCOME_OK && before > OUTCOME_OK)
         log_info(&asked->endpoint->subject, "metrics: understood again");
     else if (outcome != OUTCOME_OK && before <= OUTCOME_OK)
@@ -140,7 +141,7 @@ static uint64_t next_ms(const struct scraper *scraper, const struct asked *asked
 {
     uint64_t ms = interval_ms(scraper, asked->pool);
 
-    for (unsigned i = 0; i < asked->failures && ms < RETRY_MS; i++)
+    for (unsigned i = 0; i < asked->bad && ms < RETRY_MS; i++)
         ms = ms * 2 < RETRY_MS ? ms * 2 : RETRY_MS;
     return ms;
 }
@@ -170,6 +171,7 @@ static const struct rounds_type pages = {
     .path = page_path,
     .timeout_ms = page_timeout_ms,
     .answer_bytes = PAGE_BYTES,
+    .at_once = PAGES_OPEN,
     .on_answer = on_page,
     .on_gone = on_gone,
 };
