@@ -129,7 +129,7 @@ class Process:
 SANITIZERS = {
     "ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1:" + os.environ.get("ASAN_OPTIONS", ""),
     "UBSAN_OPTIONS": "print_stacktrace=1:" + os.environ.get("UBSAN_OPTIONS", ""),
-    "TSAN_OPTIONS": "halt_on_error=0:second_deadlock_stack=1:" + os.environ.get("TSAN_OPTIONS", ""),
+    "TSAN_OPTIONS": f"halt_on_error=0:second_deadlock_stack=1:suppressions={ROOT / 'tests' / 'tsan.supp'}:" + os.environ.get("TSAN_OPTIONS", ""),
 }
 
 
