@@ -50,6 +50,7 @@ struct pool_conf {
     struct conf_texts endpoints;
     char *key_file;
     char *kv_events, *kv_events_replay, *kv_events_topic;
+    uint64_t kv_events_ranks;
     uint64_t kv_cache_tokens; /* an endpoint's cache, where its metrics do not say */
     struct pool_tls_conf *tls;
     struct health_conf *health;

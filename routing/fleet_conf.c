@@ -3,6 +3,7 @@
  */
 #include "routing/decide.h"
 #include "routing/fleet.h"
+#include "routing/kv_feed.h"
 #include "routing/kv_url.h"
 
 static const struct directive timeouts_rows[] = {
@@ -134,6 +135,10 @@ static const struct directive pool_rows[] = {
                    "stored anew."),
     DIRECTIVE_TEXT(struct pool_conf, kv_events_topic, NULL,
                    "What the topics of its events begin with: \"kv@\". Left out: all are heard."),
+    DIRECTIVE_NUMBER(struct pool_conf, kv_events_ranks, "1", 1, KV_FEED_RANKS_MAX,
+                     "Data-parallel ranks of an endpoint's engine (vLLM's --data-parallel-size, "
+                     "SGLang's --dp): each publishes by itself, at ports counted up from those of "
+                     "kv_events and kv_events_replay."),
     DIRECTIVE_NUMBER(struct pool_conf, kv_cache_tokens, "300000", 1, 1e12,
                      "Tokens that an endpoint's cache has room for, where its metrics do not say "
                      "so; the model of its cache stands on it where there are no events."),
@@ -170,16 +175,37 @@ static const struct pool_conf *pool_conf_find(const struct conf_list *pools, con
     return NULL;
 }
 
-static void pool_check_publisher(struct conf_checker *checker, const char *pattern,
-                                 const void *place)
+/* False: it was said what is wrong. */
+static bool pool_check_publisher(struct conf_checker *checker, const char *pattern, uint64_t ranks,
+                                 const void *place, char ret_url[KV_URL_MAX])
 {
-    char url[KV_URL_MAX];
-    const char *wrong = NULL;
+    char last[KV_URL_MAX];
+    const char *wrong = kv_url_expand(pattern, SLICE("host"), /* port= */ 8000, ret_url);
 
-    if (pattern)
-        wrong = kv_url_expand(pattern, SLICE("host"), /* port= */ 8000, url);
+    if (!wrong)
+        wrong = kv_url_rank(ret_url, (uint32_t)ranks - 1, last);
     if (wrong)
         conf_complain(checker, place, "`%s` %s", pattern, wrong);
+    return !wrong;
+}
+
+static void pool_check_publishers(struct conf_checker *checker, const struct pool_conf *pool)
+{
+    uint64_t ranks = pool->kv_events_ranks;
+    char url[KV_URL_MAX], replay_url[KV_URL_MAX];
+    bool good = true;
+
+    if (pool->kv_events)
+        good = pool_check_publisher(checker, pool->kv_events, ranks, &pool->kv_events, url);
+    if (pool->kv_events_replay)
+        good &= pool_check_publisher(checker, pool->kv_events_replay, ranks,
+                                     &pool->kv_events_replay, replay_url);
+    if (pool->kv_events_replay && !pool->kv_events)
+        conf_complain(checker, &pool->kv_events_replay, "needs `kv_events`");
+    else if (pool->kv_events_replay && good && kv_urls_meet(url, replay_url, (uint32_t)ranks))
+        conf_complain(checker, &pool->kv_events_replay,
+                      "names a port that `kv_events` has, when both are counted up for %llu ranks",
+                      (unsigned long long)ranks);
 }
 
 static void pool_check(struct conf_checker *checker, const void *section)
@@ -198,10 +224,7 @@ static void pool_check(struct conf_checker *checker, const void *section)
     }
     if (pool->endpoints.count == 0)
         conf_complain(checker, &pool->endpoints, "a pool needs at least one endpoint");
-    pool_check_publisher(checker, pool->kv_events, &pool->kv_events);
-    pool_check_publisher(checker, pool->kv_events_replay, &pool->kv_events_replay);
-    if (pool->kv_events_replay && !pool->kv_events)
-        conf_complain(checker, &pool->kv_events_replay, "needs `kv_events`");
+    pool_check_publishers(checker, pool);
     if (pool->tls && !pool->tls->certificate != !pool->tls->key)
         conf_complain(checker, pool->tls, "certificate and key go together");
 }

@@ -158,6 +158,7 @@ static void listening_of(const struct pool *pool, const struct endpoint *endpoin
         .name = ret_listening->name,
         .events = ret_listening->events,
         .replay = conf->kv_events_replay ? ret_listening->replay : NULL,
+        .ranks = (uint32_t)conf->kv_events_ranks,
         .topic = conf->kv_events_topic,
         .block = block,
         .prefix_seed = prefix_seed,
@@ -171,8 +172,9 @@ static char *settings_text(const struct kv_feed_conf *conf)
     char *copy;
 
     buf_init(&text, SIZE_MAX);
-    buf_printf(&text, "%s\n%s\n%s\n%u\n%llu", conf->events, conf->replay ? conf->replay : "",
-               conf->topic ? conf->topic : "", conf->block, (unsigned long long)conf->prefix_seed);
+    buf_printf(&text, "%s\n%s\n%u\n%s\n%u\n%llu", conf->events, conf->replay ? conf->replay : "",
+               conf->ranks, conf->topic ? conf->topic : "", conf->block,
+               (unsigned long long)conf->prefix_seed);
     copy = slice_dup(buf_join(&text));
     buf_release(&text);
     return copy;

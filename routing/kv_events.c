@@ -156,7 +156,7 @@ struct kv_events *kv_events_new(struct prefix_index *index)
     events->mailbox = mailbox_new(events);
     events->epoll = epoll_create1(EPOLL_CLOEXEC);
     CHECK(events->epoll >= 0);
-    events->wires = kv_wires_new(events->epoll, 2 * KV_FEEDS_MAX);
+    events->wires = kv_wires_new(events->epoll, 2 * KV_PUBLISHERS_MAX);
     CHECK(epoll_ctl(events->epoll, EPOLL_CTL_ADD, mailbox_fd(events->mailbox), &event) == 0);
     events->now_us = clock_now_us();
     timers_init(&events->timers, events->now_us);

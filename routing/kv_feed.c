@@ -9,6 +9,7 @@
 
 #include "routing/kv_parts.h"
 #include "routing/kv_publisher.h"
+#include "routing/kv_url.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 /* What it listens to; texts are its own. */
 struct settings {
     char *name, *url, *replay_url, *topic, *cache;
-    uint32_t block;
+    uint32_t ranks, block;
     uint64_t prefix_seed;
 };
 
@@ -24,10 +25,11 @@ struct kv_feed {
     struct kv_events *events;
     struct list link;
     struct letter opening, closing;
-    bool listening; /* `settings` and `publisher` are there */
+    bool listening; /* `settings`, `filled` and `publishers` are there */
     struct settings settings;
-    struct kv_publisher publisher;
-    uint64_t connects; /* to those it listened to before */
+    struct kv_column filled;
+    struct kv_publisher *publishers; /* one a rank */
+    uint64_t connects;               /* to those it listened to before */
     /* Written by the index thread, read by all. */
     _Atomic uint32_t column, page_tokens;
     _Atomic bool connected, heard;
@@ -48,20 +50,34 @@ struct change {
     struct settings settings;
 };
 
+static void publish_state(struct kv_feed *feed)
+{
+    bool connected = true, heard = true;
+    uint32_t page_tokens = 0;
+
+    for (size_t i = 0; i < feed->settings.ranks; i++) {
+        const struct kv_publisher *publisher = &feed->publishers[i];
+        uint32_t tokens = publisher->source.mirror.page_tokens;
+
+        connected &= publisher->connected;
+        heard &= publisher->heard;
+        page_tokens = tokens > page_tokens ? tokens : page_tokens;
+    }
+    atomic_store_explicit(&feed->page_tokens, page_tokens, memory_order_relaxed);
+    atomic_store_explicit(&feed->column, feed->filled.number, memory_order_relaxed);
+    atomic_store_explicit(&feed->connected, connected, memory_order_relaxed);
+    atomic_store_explicit(&feed->heard, heard, memory_order_relaxed);
+}
+
 void kv_feed_publish(struct kv_feed *feed)
 {
-    const struct kv_publisher *publisher = &feed->publisher;
-    const struct kv_mirror *mirror = &publisher->source.mirror;
-    uint64_t counts[KV_FEED_COUNTS] = { 0 };
+    uint64_t counts[KV_FEED_COUNTS] = { [KV_FEED_CONNECTS] = feed->connects };
 
-    kv_publisher_count(publisher, counts);
-    counts[KV_FEED_CONNECTS] += feed->connects;
+    for (size_t i = 0; i < feed->settings.ranks; i++)
+        kv_publisher_count(&feed->publishers[i], counts);
     for (size_t i = 0; i < KV_FEED_COUNTS; i++)
         atomic_store_explicit(&feed->counts[i], counts[i], memory_order_relaxed);
-    atomic_store_explicit(&feed->page_tokens, mirror->page_tokens, memory_order_relaxed);
-    atomic_store_explicit(&feed->column, mirror->column, memory_order_relaxed);
-    atomic_store_explicit(&feed->connected, publisher->connected, memory_order_relaxed);
-    atomic_store_explicit(&feed->heard, publisher->heard, memory_order_relaxed);
+    publish_state(feed);
 }
 
 /* ---- a feed's life ---- */
@@ -79,6 +95,7 @@ static struct settings settings_of(const struct kv_feed_conf *conf)
         .replay_url = copy(conf->replay),
         .topic = xstrdup(conf->topic ? conf->topic : ""),
         .cache = slice_dup(conf->cache),
+        .ranks = conf->ranks,
         .block = conf->block,
         .prefix_seed = conf->prefix_seed,
     };
@@ -98,8 +115,12 @@ static void feed_silence(struct kv_feed *feed)
     if (!feed->listening)
         return;
     feed->listening = false;
-    feed->connects += feed->publisher.connects;
-    kv_publisher_close(&feed->publisher);
+    for (size_t i = 0; i < feed->settings.ranks; i++) {
+        feed->connects += feed->publishers[i].connects;
+        kv_publisher_close(&feed->publishers[i]);
+    }
+    free(feed->publishers);
+    kv_column_release(&feed->filled);
     settings_release(&feed->settings);
     atomic_store_explicit(&feed->connected, false, memory_order_relaxed);
     atomic_store_explicit(&feed->heard, false, memory_order_relaxed);
@@ -107,21 +128,34 @@ static void feed_silence(struct kv_feed *feed)
     atomic_store_explicit(&feed->page_tokens, 0, memory_order_relaxed);
 }
 
-static void feed_listen(struct kv_feed *feed, const struct settings *settings)
+static void open_publisher(struct kv_feed *feed, uint32_t rank)
 {
-    const struct kv_feed_conf conf = {
+    const struct settings *settings = &feed->settings;
+    char url[KV_URL_MAX], replay_url[KV_URL_MAX];
+    const struct kv_publisher_conf conf = {
         .name = settings->name,
-        .events = settings->url,
-        .replay = settings->replay_url,
+        .url = url,
+        .replay_url = settings->replay_url ? replay_url : NULL,
         .topic = settings->topic,
         .block = settings->block,
         .prefix_seed = settings->prefix_seed,
         .cache = slice_str(settings->cache),
     };
 
+    kv_url_rank(settings->url, rank, url);
+    if (settings->replay_url)
+        kv_url_rank(settings->replay_url, rank, replay_url);
+    kv_publisher_open(&feed->publishers[rank], feed, feed->events, &feed->filled, &conf);
+}
+
+static void feed_listen(struct kv_feed *feed, const struct settings *settings)
+{
     feed->settings = *settings;
     feed->listening = true;
-    kv_publisher_open(&feed->publisher, feed, feed->events, &conf);
+    feed->publishers = xcalloc(settings->ranks, sizeof(*feed->publishers));
+    kv_column_init(&feed->filled, feed->events->index);
+    for (uint32_t rank = 0; rank < settings->ranks; rank++)
+        open_publisher(feed, rank);
     kv_feed_publish(feed);
 }
 

@@ -1,5 +1,7 @@
 /*
- * A feed: what an endpoint's engine says of its cache, heard from its publisher of KV events.
+ * A feed: what an endpoint's engine says of its cache, heard from its publishers of KV events, one
+ * a data-parallel rank. Each is followed by itself, with its own gaps and restarts; all fill one
+ * column, where a block is until the last rank that has it lets it go.
  *
  * Everything here may be called from any thread; what it asks for happens soon, on the index
  * thread, in the order of the calls of one thread. A feed may change what it listens to and stays
@@ -10,7 +12,8 @@
 
 #include "gateway/base/slice.h"
 
-#define KV_FEEDS_MAX 4096 /* that listen, two wires each at most */
+#define KV_PUBLISHERS_MAX 8192 /* two wires each at most */
+#define KV_FEED_RANKS_MAX 64
 
 struct kv_events;
 struct kv_feed;
@@ -20,6 +23,7 @@ struct kv_feed_conf {
     const char *name;   /* of the endpoint, for the log */
     const char *events; /* "tcp://10.0.0.11:5557" */
     const char *replay; /* NULL: there is no replay socket */
+    uint32_t ranks;     /* data-parallel ones, a publisher each: see kv_url_rank */
     const char *topic;  /* what topics must begin with; NULL: all */
     uint32_t block;     /* tokens of ours */
     uint64_t prefix_seed;
@@ -50,9 +54,10 @@ enum kv_feed_count {
 extern const char *const kv_feed_count_names[KV_FEED_COUNTS];
 
 uint64_t kv_feed_count(const struct kv_feed *feed, enum kv_feed_count which);
+/* All publishers are. */
 bool kv_feed_is_connected(const struct kv_feed *feed);
-/* The connection stands, and something has been said, be it that there is nothing to replay: its
- * column is worth asking. */
+/* Each publisher's connection stands, and each has said something, be it that there is nothing to
+ * replay: the column is worth asking. */
 bool kv_feed_is_heard(const struct kv_feed *feed);
 
 #endif

@@ -14,7 +14,7 @@
 #define VISITS_A_PAGE  64
 #define PAGES_AHEAD    8 /* whose places in memory are asked for early */
 /* So few keys are taken out one by one rather than with their column, which takes a sweep to come
- * back. */
+ * back; and all of a mirror that shares its column. */
 #define CLEAR_SINGLY 4096
 
 /* Where a sequence stands after a page. */
@@ -34,24 +34,22 @@ struct stored {
     const uint64_t *keys;
 };
 
-void kv_mirror_init(struct kv_mirror *mirror, struct prefix_index *index, uint32_t block,
+void kv_mirror_init(struct kv_mirror *mirror, struct kv_column *column, uint32_t block,
                     uint64_t prefix_seed, struct slice cache)
 {
     memset(mirror, 0, sizeof(*mirror));
-    mirror->index = index;
+    mirror->column = column;
     mirror->block = block;
     mirror->prefix_seed = prefix_seed;
     mirror->cache = cache;
-    mirror->column = prefix_index_column_new(index);
+    column->mirrors++;
     kv_pages_init(&mirror->pages);
-    kv_pages_init(&mirror->shared);
 }
 
 void kv_mirror_release(struct kv_mirror *mirror)
 {
-    prefix_index_column_retire(mirror->index, mirror->column);
+    mirror->column->mirrors--;
     kv_pages_release(&mirror->pages);
-    kv_pages_release(&mirror->shared);
     free(mirror->keys);
 }
 
@@ -216,48 +214,17 @@ static bool make_keys(struct kv_mirror *mirror, struct kv_page *page, const uint
     return true;
 }
 
-static uint64_t claim_name(uint64_t key, unsigned tier)
-{
-    return key + tier * 0x9e3779b97f4a7c15;
-}
-
-/* A page has the block there now. If another has it as well, that is noted. */
-static void claim(struct kv_mirror *mirror, uint64_t key, unsigned tier)
-{
-    struct kv_page *more;
-
-    if (!prefix_index_store(mirror->index, key, mirror->column, tier))
-        return;
-    more = kv_pages_find(&mirror->shared, claim_name(key, tier));
-    if (!more)
-        more = kv_pages_add(&mirror->shared, claim_name(key, tier));
-    if (more)
-        more->key++;
-}
-
-static void disclaim(struct kv_mirror *mirror, uint64_t key, unsigned tier)
-{
-    struct kv_page *more = NULL;
-
-    if (mirror->shared.count > 0)
-        more = kv_pages_find(&mirror->shared, claim_name(key, tier));
-    if (!more)
-        prefix_index_remove(mirror->index, key, mirror->column, tier);
-    else if (--more->key == 0)
-        kv_pages_remove(&mirror->shared, more);
-}
-
 /* Of a block that several pages make up: it is on `tier` now and on no other. */
 static void show(struct kv_mirror *mirror, struct kv_part *part, unsigned tier)
 {
     if (part->shown == tier && tier < PREFIX_TIER_COUNT)
-        prefix_index_store(mirror->index, part->keys[0], mirror->column, tier); /* may be shed */
+        kv_column_remind(mirror->column, part->keys[0], tier);
     if (part->shown == tier)
         return;
     if (part->shown < PREFIX_TIER_COUNT)
-        disclaim(mirror, part->keys[0], part->shown);
+        kv_column_disclaim(mirror->column, part->keys[0], part->shown);
     if (tier < PREFIX_TIER_COUNT)
-        claim(mirror, part->keys[0], tier);
+        kv_column_claim(mirror->column, part->keys[0], tier);
     part->shown = (uint8_t)tier;
 }
 
@@ -332,13 +299,7 @@ static void show_part(struct kv_mirror *mirror, struct kv_page *page)
 }
 
 /* What becomes of a page's own keys on a tier. */
-typedef void key_fn(struct kv_mirror *mirror, uint64_t key, unsigned tier);
-
-/* Said again of a page that was there: the index may have shed it. */
-static void remind(struct kv_mirror *mirror, uint64_t key, unsigned tier)
-{
-    prefix_index_store(mirror->index, key, mirror->column, tier);
-}
+typedef void key_fn(struct kv_column *column, uint64_t key, unsigned tier);
 
 static void each_own_key(struct kv_mirror *mirror, const struct kv_page *page, unsigned tier,
                          key_fn *fn)
@@ -347,7 +308,7 @@ static void each_own_key(struct kv_mirror *mirror, const struct kv_page *page, u
     const uint64_t *keys = own_keys(page, &count);
 
     for (uint32_t i = 0; i < count; i++)
-        fn(mirror, keys[i], tier);
+        fn(mirror->column, keys[i], tier);
 }
 
 /* Gives a page its keys, or what others need to get theirs. False: there is no room for that. */
@@ -391,7 +352,8 @@ static void fetch_ahead(struct kv_mirror *mirror, const struct stored *stored)
         return;
     kv_pages_fetch(&mirror->pages, ranked(event->hashes[at], event->rank));
     if (stored->keys)
-        prefix_index_fetch(mirror->index, stored->keys[at * (event->page_tokens / mirror->block)]);
+        prefix_index_fetch(mirror->column->index,
+                           stored->keys[at * (event->page_tokens / mirror->block)]);
 }
 
 static struct kv_page *page_for(struct kv_mirror *mirror, uint64_t hash, uint32_t rank)
@@ -411,10 +373,10 @@ static void add_copy(struct kv_mirror *mirror, struct kv_page *page, enum prefix
     if (page->copies[tier] < UINT8_MAX)
         page->copies[tier]++;
     if (!fresh)
-        each_own_key(mirror, page, tier, first ? claim : remind);
+        each_own_key(mirror, page, tier, first ? kv_column_claim : kv_column_remind);
     for (unsigned t = 0; fresh && t < PREFIX_TIER_COUNT; t++)
         if (page->copies[t])
-            each_own_key(mirror, page, t, claim);
+            each_own_key(mirror, page, t, kv_column_claim);
     if (page->kind == KV_PAGE_PART)
         show_part(mirror, page);
 }
@@ -499,7 +461,7 @@ static void remove_page(struct kv_mirror *mirror, uint64_t hash, const struct kv
     mirror->stats.removed++;
     if (page->copies[event->tier] == UINT8_MAX || --page->copies[event->tier] > 0)
         return;
-    each_own_key(mirror, page, event->tier, disclaim);
+    each_own_key(mirror, page, event->tier, kv_column_disclaim);
     if (page->kind == KV_PAGE_PART)
         show_part(mirror, page);
     let_go(mirror, page);
@@ -556,42 +518,31 @@ void kv_mirror_apply(struct kv_mirror *mirror, const struct kv_event *event)
     }
 }
 
-/* On every tier, whoever shares it. */
-static void forget(struct kv_mirror *mirror, uint64_t key, unsigned tier)
-{
-    prefix_index_remove(mirror->index, key, mirror->column, tier);
-}
-
 static void hide_all(struct kv_mirror *mirror)
 {
     uint32_t at = 0;
 
     for (struct kv_page *page; (page = kv_pages_next(&mirror->pages, &at));) {
         for (unsigned tier = 0; tier < PREFIX_TIER_COUNT; tier++)
-            each_own_key(mirror, page, tier, forget);
+            if (page->copies[tier])
+                each_own_key(mirror, page, tier, kv_column_disclaim);
         if (page->kind == KV_PAGE_PART && page->part->shown < PREFIX_TIER_COUNT)
-            forget(mirror, page->part->keys[0], page->part->shown);
+            kv_column_disclaim(mirror->column, page->part->keys[0], page->part->shown);
     }
 }
 
 void kv_mirror_clear(struct kv_mirror *mirror)
 {
+    const struct kv_column *column = mirror->column;
     size_t keys = mirror->pages.count + mirror->pages.more_bytes / sizeof(uint64_t);
-    uint32_t fresh = PREFIX_COLUMN_NONE;
+    bool renews =
+        column->number == PREFIX_COLUMN_NONE || (column->mirrors == 1 && keys > CLEAR_SINGLY);
 
     mirror->stats.clears++;
-    if (keys > CLEAR_SINGLY || mirror->column == PREFIX_COLUMN_NONE)
-        fresh = prefix_index_column_new(mirror->index);
-    if (fresh == PREFIX_COLUMN_NONE) {
+    if (!renews || !kv_column_renew(mirror->column))
         hide_all(mirror);
-    } else {
-        prefix_index_column_retire(mirror->index, mirror->column);
-        mirror->column = fresh;
-    }
     kv_pages_release(&mirror->pages);
-    kv_pages_release(&mirror->shared);
     kv_pages_init(&mirror->pages);
-    kv_pages_init(&mirror->shared);
     mirror->rank_count = 0;
     mirror->has_group = false;
 }

@@ -9,9 +9,8 @@
  * that its removal is, and gets its key if it is stored again where its parent is known.
  *
  * A page may be there in several copies, each stored and removed by an event of its own: one more
- * or less by tier and rank. Pages of other ranks or sizes, or of prompts that part within a page,
- * may have the same blocks: a block is held until the last of them goes. Of several groups of
- * layers the first one heard of counts.
+ * or less by tier and rank; pages may share blocks (kv_column.h). Of several groups of layers the
+ * first one heard of counts.
  *
  * An engine finds whole pages only: whoever asks the index what it will find rounds down to them.
  *
@@ -22,8 +21,8 @@
 #define SLUICE_ROUTING_KV_MIRROR_H
 
 #include "gateway/token/blocks.h"
+#include "routing/kv_column.h"
 #include "routing/kv_decode.h"
-#include "routing/kv_pages.h"
 
 #define KV_RANKS_MAX 16 /* of one publisher; engines have one a publisher */
 
@@ -36,14 +35,12 @@ struct kv_mirror_stats {
 };
 
 struct kv_mirror {
-    struct prefix_index *index;
-    uint32_t column; /* the engine's now; another after a clear. NONE: all were taken */
-    uint32_t block;  /* tokens of ours */
+    struct kv_column *column; /* the endpoint's; borrowed, shared with those of its other ranks */
+    uint32_t block;           /* tokens of ours */
     uint64_t prefix_seed;
     struct slice cache; /* of the keys' scope (cache_scope.h); borrowed */
     struct kv_pages pages;
-    struct kv_pages shared; /* keys and tiers that several pages have: how many more, as `key` */
-    uint32_t page_tokens;   /* of the last page stored; 0: none was */
+    uint32_t page_tokens; /* of the last page stored; 0: none was */
     bool has_group;
     uint32_t group;
     uint32_t ranks[KV_RANKS_MAX];
@@ -54,10 +51,10 @@ struct kv_mirror {
     struct kv_mirror_stats stats;
 };
 
-/* Takes a column of the index. `cache` is kept as it is: it must outlive the mirror. */
-void kv_mirror_init(struct kv_mirror *mirror, struct prefix_index *index, uint32_t block,
+/* `column` and `cache` must outlive the mirror. */
+void kv_mirror_init(struct kv_mirror *mirror, struct kv_column *column, uint32_t block,
                     uint64_t prefix_seed, struct slice cache);
-/* Gives the column back. */
+/* What it claimed stays in the column, which is to be released as well. */
 void kv_mirror_release(struct kv_mirror *mirror);
 
 /* Before the events of a batch. */

@@ -332,7 +332,8 @@ static void on_reopen(struct timer *timer)
 /* ---- its life ---- */
 
 void kv_publisher_open(struct kv_publisher *publisher, struct kv_feed *feed,
-                       struct kv_events *events, const struct kv_feed_conf *conf)
+                       struct kv_events *events, struct kv_column *column,
+                       const struct kv_publisher_conf *conf)
 {
     *publisher = (struct kv_publisher){
         .subject.print = publisher_print,
@@ -340,14 +341,14 @@ void kv_publisher_open(struct kv_publisher *publisher, struct kv_feed *feed,
         .feed = feed,
         .name = conf->name,
         .topic = conf->topic,
-        .url = xstrdup(conf->events),
-        .replay_url = conf->replay ? xstrdup(conf->replay) : NULL,
+        .url = xstrdup(conf->url),
+        .replay_url = conf->replay_url ? xstrdup(conf->replay_url) : NULL,
     };
     list_init(&publisher->ready_link);
     timer_init(&publisher->replay_timer, on_replay_timer);
     timer_init(&publisher->reopen, on_reopen);
     timer_init(&publisher->look, on_look);
-    kv_source_init(&publisher->source, events->index, conf->block, conf->prefix_seed, conf->cache,
+    kv_source_init(&publisher->source, column, conf->block, conf->prefix_seed, conf->cache,
                    publisher->replay_url != NULL);
     open_live(publisher);
 }

@@ -45,9 +45,19 @@ struct kv_publisher {
     uint64_t said[KV_SAYINGS], quiet_until_us[KV_SAYINGS];
 };
 
-/* Begins to listen. `conf` gives the rest; its name and topic must outlive the publisher. */
+/* Name, topic and cache must outlive the publisher; addresses are copied. */
+struct kv_publisher_conf {
+    const char *name; /* for the log */
+    const char *url, *replay_url, *topic;
+    uint32_t block;
+    uint64_t prefix_seed;
+    struct slice cache;
+};
+
+/* Begins to listen, and to fill the column. */
 void kv_publisher_open(struct kv_publisher *publisher, struct kv_feed *feed,
-                       struct kv_events *events, const struct kv_feed_conf *conf);
+                       struct kv_events *events, struct kv_column *column,
+                       const struct kv_publisher_conf *conf);
 void kv_publisher_close(struct kv_publisher *publisher);
 
 /* What it counts, added to `counts`. */

@@ -9,11 +9,11 @@
 
 static const struct kv_replay no_replay = { .wanted = false };
 
-void kv_source_init(struct kv_source *source, struct prefix_index *index, uint32_t block,
+void kv_source_init(struct kv_source *source, struct kv_column *column, uint32_t block,
                     uint64_t prefix_seed, struct slice cache, bool can_replay)
 {
     memset(source, 0, sizeof(*source));
-    kv_mirror_init(&source->mirror, index, block, prefix_seed, cache);
+    kv_mirror_init(&source->mirror, column, block, prefix_seed, cache);
     kv_decoder_init(&source->decoder);
     source->can_replay = can_replay;
 }

@@ -60,7 +60,7 @@ struct kv_replay {
 };
 
 /* As kv_mirror_init. */
-void kv_source_init(struct kv_source *source, struct prefix_index *index, uint32_t block,
+void kv_source_init(struct kv_source *source, struct kv_column *column, uint32_t block,
                     uint64_t prefix_seed, struct slice cache, bool can_replay);
 void kv_source_release(struct kv_source *source);
 

@@ -92,3 +92,41 @@ const char *kv_url_expand(const char *pattern, struct slice host, uint16_t port,
     *e.at = 0;
     return is_whole(ret_url) ? NULL : "is no address of a publisher: tcp://host:port or ipc://path";
 }
+
+/* Of a whole one: up to its port, which is 0 where there is none. */
+static struct slice split(const char *url, uint64_t *ret_port)
+{
+    const char *colon = strrchr(url, ':');
+
+    *ret_port = 0;
+    if (strncmp(url, "tcp://", 6) != 0 || !slice_u64(slice_str(colon + 1), ret_port))
+        return slice_str(url);
+    return slice_of(url, (size_t)(colon - url));
+}
+
+const char *kv_url_rank(const char *url, uint32_t rank, char ret_url[KV_URL_MAX])
+{
+    uint64_t port;
+    struct slice place = split(url, &port);
+    int n;
+
+    if (rank == 0)
+        n = snprintf(ret_url, KV_URL_MAX, "%s", url);
+    else if (port == 0)
+        n = snprintf(ret_url, KV_URL_MAX, "%s_dp%u", url, rank);
+    else
+        n = snprintf(ret_url, KV_URL_MAX, "%.*s:%llu", (int)place.len, place.at,
+                     (unsigned long long)port + rank);
+    if (n >= KV_URL_MAX)
+        return "is too long";
+    return port + rank <= UINT16_MAX ? NULL : "has no port for each rank: they end at 65535";
+}
+
+bool kv_urls_meet(const char *a, const char *b, uint32_t ranks)
+{
+    uint64_t port_a, port_b;
+
+    if (!slice_eq(split(a, &port_a), split(b, &port_b)))
+        return false;
+    return port_a < port_b ? port_b - port_a < ranks : port_a - port_b < ranks;
+}

@@ -17,4 +17,12 @@
 const char *kv_url_expand(const char *pattern, struct slice host, uint16_t port,
                           char ret_url[KV_URL_MAX]) MUST_USE;
 
+/* Where that data-parallel rank of the engine publishes whose rank 0 does at `url`: a port for each
+ * rank, counted up, and for ipc:// the suffix "_dpN", as vLLM, SGLang and TensorRT-LLM have it
+ * (offset_endpoint_port in their kv_events.py). NULL, or what is wrong with it; ret_url is a text
+ * in either case, and nobody can connect to a wrong one. */
+const char *kv_url_rank(const char *url, uint32_t rank, char ret_url[KV_URL_MAX]);
+/* Whether two such series of addresses, of so many ranks, meet. */
+bool kv_urls_meet(const char *a, const char *b, uint32_t ranks);
+
 #endif

@@ -69,6 +69,7 @@ static void feed(struct kv_source *source, struct kv_batches *batches, uint64_t 
 static void run(enum kv_batch_form form, size_t engines)
 {
     struct prefix_index *index = prefix_index_new((size_t)4 << 30);
+    struct kv_column *columns = xcalloc(engines, sizeof(*columns));
     struct kv_source *sources = xcalloc(engines, sizeof(*sources));
     struct kv_batches *batches = xcalloc(engines, sizeof(*batches));
     struct result fill = { 0 }, steady = { 0 };
@@ -76,7 +77,8 @@ static void run(enum kv_batch_form form, size_t engines)
     size_t pages = 0, page_bytes = 0;
 
     for (size_t e = 0; e < engines; e++) {
-        kv_source_init(&sources[e], index, PAGE, 1, SLICE("m"), false);
+        kv_column_init(&columns[e], index);
+        kv_source_init(&sources[e], &columns[e], PAGE, 1, SLICE("m"), false);
         kv_batches_init(&batches[e], 0, PAGE, 1);
         batches[e].form = form;
     }
@@ -87,6 +89,7 @@ static void run(enum kv_batch_form form, size_t engines)
         pages += sources[e].mirror.pages.count;
         page_bytes += kv_pages_bytes(&sources[e].mirror.pages);
         kv_source_release(&sources[e]);
+        kv_column_release(&columns[e]);
         kv_batches_release(&batches[e]);
     }
     prefix_index_stats(index, &stats);
@@ -95,6 +98,7 @@ static void run(enum kv_batch_form form, size_t engines)
            kv_batch_forms[form], engines, (double)fill.blocks / fill.seconds / 1e6,
            (double)steady.blocks / steady.seconds / 1e6,
            (double)steady.bytes / steady.seconds / 1e6, (double)page_bytes / (double)pages);
+    free(columns);
     free(sources);
     free(batches);
     prefix_index_free(index);

@@ -34,6 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     struct prefix_index *index;
     struct prefix_index_stats stats;
+    struct kv_column column;
     struct kv_mirror mirror;
     struct kv_decoder decoder;
     size_t cut;
@@ -42,7 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         return 0;
     cut = (bytes[1] << 8 | bytes[2]) % (size - 2);
     index = prefix_index_new(1 << 20);
-    kv_mirror_init(&mirror, index, 1 + bytes[0] % 32, 1, SLICE("m"));
+    kv_column_init(&column, index);
+    kv_mirror_init(&mirror, &column, 1 + bytes[0] % 32, 1, SLICE("m"));
     kv_decoder_init(&decoder);
     for (int i = 0; i <= bytes[0] / 64; i++) {
         feed(&mirror, &decoder, bytes + 3, cut);
@@ -53,6 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     prefix_index_stats(index, &stats);
     CHECK(stats.holders == 0 && stats.blocks == 0);
     kv_mirror_release(&mirror);
+    kv_column_release(&column);
     kv_decoder_release(&decoder);
     prefix_index_free(index);
     return 0;

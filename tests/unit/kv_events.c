@@ -8,6 +8,7 @@
 #include "gateway/token/blocks.h"
 #include "routing/kv_feed.h"
 #include "routing/kv_model.h"
+#include "routing/kv_url.h"
 #include "tests/engine/kv_batch.c" /* the engine is a program, not a library */
 
 #include <fcntl.h>
@@ -30,7 +31,7 @@
 /* A publisher as engines have them: PUB, and ROUTER for replays. */
 struct publisher {
     void *zmq, *pub, *router;
-    char url[64], replay_url[64];
+    char url[KV_URL_MAX], replay_url[KV_URL_MAX];
     struct kv_batches batches;
     bool with_topic; /* in replays, as newer ones do */
     bool forgetful;  /* a replay ends at once: nothing is kept */
@@ -138,6 +139,7 @@ static struct kv_feed *open_feed(struct rig *rig, struct publisher *publisher, b
                                          .name = "e1",
                                          .events = publisher->url,
                                          .replay = replays ? publisher->replay_url : NULL,
+                                         .ranks = 1,
                                          .topic = topic,
                                          .block = PAGE,
                                          .prefix_seed = scope.prefix_seed,
@@ -442,7 +444,11 @@ static void a_feed_may_listen_elsewhere_and_fall_silent(void **state)
 {
     struct publisher other;
     struct kv_feed_conf conf = {
-        .name = "e1", .block = PAGE, .prefix_seed = scope.prefix_seed, .cache = scope.model
+        .name = "e1",
+        .ranks = 1,
+        .block = PAGE,
+        .prefix_seed = scope.prefix_seed,
+        .cache = scope.model,
     };
     uint64_t until_us = clock_now_us() + WAIT_US;
     struct rig rig;
@@ -476,7 +482,7 @@ static void a_feed_may_listen_elsewhere_and_fall_silent(void **state)
 /* Reloads, one after the other: each time it knows of its new connection. */
 static void a_feed_that_changes_knows_its_connection(void **state)
 {
-    struct kv_feed_conf conf = { .name = "e1", .block = PAGE, .cache = scope.model };
+    struct kv_feed_conf conf = { .name = "e1", .ranks = 1, .block = PAGE, .cache = scope.model };
     uint64_t until_us = clock_now_us() + WAIT_US;
     struct rig rig;
 
@@ -492,6 +498,87 @@ static void a_feed_that_changes_knows_its_connection(void **state)
             poll(NULL, 0, 1);
         }
     }
+    rig_release(&rig);
+}
+
+/* A publisher whose port follows that of the rig's. False: somebody else has it. */
+static bool next_rank_init(struct publisher *rank, const struct publisher *before, void *zmq)
+{
+    publisher_init(rank, zmq);
+    kv_url_rank(before->url, 1, rank->url);
+    return zmq_bind(rank->pub, rank->url) == 0;
+}
+
+static void rig_init_two_ranks(struct rig *rig, struct publisher *second)
+{
+    rig_init(rig);
+    while (!next_rank_init(second, &rig->publisher, rig->zmq)) {
+        publisher_release(second);
+        publisher_release(&rig->publisher);
+        publisher_init(&rig->publisher, rig->zmq);
+    }
+}
+
+static void wait_feed_heard(const struct kv_feed *feed)
+{
+    uint64_t until_us = clock_now_us() + WAIT_US;
+
+    while (!kv_feed_is_heard(feed)) {
+        assert_true(clock_now_us() < until_us);
+        poll(NULL, 0, 1);
+    }
+}
+
+/* Says a heartbeat until that many have been heard of all ranks. */
+static void beat_until(struct publisher *publisher, const struct kv_feed *feed, uint64_t batches)
+{
+    uint64_t until_us = clock_now_us() + WAIT_US;
+
+    while (kv_feed_count(feed, KV_FEED_BATCHES) < batches) {
+        assert_true(clock_now_us() < until_us);
+        publish(publisher, "", kv_batches_flush(&publisher->batches));
+        poll(NULL, 0, 1);
+    }
+}
+
+/* Prompt 7 is at both ranks, 8 at the first, 9 at the second, which begins anew. */
+static void ranks_fill_one_column(void **state)
+{
+    struct kv_feed_conf conf = {
+        .name = "e1",
+        .ranks = 2,
+        .block = PAGE,
+        .prefix_seed = scope.prefix_seed,
+        .cache = scope.model,
+    };
+    struct publisher second;
+    struct rig rig;
+
+    (void)state;
+    rig_init_two_ranks(&rig, &second);
+    conf.events = rig.publisher.url;
+    rig.feed = kv_feed_open(rig.events, &conf);
+    beat_until(&rig.publisher, rig.feed, 1);
+    assert_false(kv_feed_is_heard(rig.feed)); /* one of two */
+    beat_until(&second, rig.feed, kv_feed_count(rig.feed, KV_FEED_BATCHES) + 1);
+    wait_feed_heard(rig.feed);
+    store_prompt(&rig.publisher, 7);
+    store_prompt(&rig.publisher, 8);
+    publish(&rig.publisher, "", kv_batches_flush(&rig.publisher.batches));
+    store_prompt(&second, 7);
+    store_prompt(&second, 9);
+    publish(&second, "", kv_batches_flush(&second.batches));
+    wait_held(&rig, 8, BLOCKS);
+    wait_held(&rig, 9, BLOCKS);
+    assert_int_equal(held(&rig, rig.feed, 7), BLOCKS);
+    kv_batches_restart(&second.batches);
+    publish(&second, "", kv_batches_flush(&second.batches));
+    wait_held(&rig, 9, 0);
+    assert_int_equal(held(&rig, rig.feed, 7), BLOCKS);
+    assert_int_equal(held(&rig, rig.feed, 8), BLOCKS);
+    wait_count(rig.feed, KV_FEED_RESTARTS, 1);
+    wait_count(rig.feed, KV_FEED_CONNECTS, 2);
+    publisher_release(&second);
     rig_release(&rig);
 }
 
@@ -653,6 +740,7 @@ int main(void)
         cmocka_unit_test(feeds_may_be_closed_at_any_time),
         cmocka_unit_test(a_feed_may_listen_elsewhere_and_fall_silent),
         cmocka_unit_test(a_feed_that_changes_knows_its_connection),
+        cmocka_unit_test(ranks_fill_one_column),
         cmocka_unit_test(what_is_told_beyond_the_limit_is_shed),
         cmocka_unit_test(a_silent_engine_has_a_model),
         cmocka_unit_test(foreign_publishers_are_understood),

@@ -27,6 +27,7 @@ struct engine {
     uint64_t hashes[PROMPTS][TOKENS];
     uint64_t keys[PROMPTS][TOKENS / BLOCK];
     uint8_t copies[PROMPTS][TOKENS][PREFIX_TIER_COUNT]; /* where the hash stands first */
+    struct kv_column column;
     struct kv_mirror mirror;
     struct prefix_index *index;
 };
@@ -62,13 +63,15 @@ static struct engine *engine_new(uint32_t page_tokens, uint64_t *seed)
         blocks_hash(blocks_seed(&scope), engine->tokens[p], TOKENS, BLOCK, engine->keys[p]);
     }
     engine->index = prefix_index_new(ROOMY);
-    kv_mirror_init(&engine->mirror, engine->index, BLOCK, scope.prefix_seed, scope.model);
+    kv_column_init(&engine->column, engine->index);
+    kv_mirror_init(&engine->mirror, &engine->column, BLOCK, scope.prefix_seed, scope.model);
     return engine;
 }
 
 static void engine_free(struct engine *engine)
 {
     kv_mirror_release(&engine->mirror);
+    kv_column_release(&engine->column);
     prefix_index_free(engine->index);
     free(engine);
 }
@@ -162,7 +165,7 @@ static void assert_equal_to_model(struct engine *engine)
         for (size_t b = 0; b < TOKENS / BLOCK; b++) {
             bool speculative;
             unsigned tiers = prefix_index_tiers(engine->index, engine->keys[p][b],
-                                                engine->mirror.column, &speculative);
+                                                engine->column.number, &speculative);
 
             if (tiers != want(engine, p, b))
                 fail_msg("pages of %u: prompt %zu block %zu: tiers %u, want %u",
@@ -350,9 +353,9 @@ static void adapters_and_salts_have_keys_of_their_own(void **state)
     blocks_hash(blocks_seed(&own), engine->tokens[0], 32, BLOCK, keys);
     for (size_t i = 0; i < 2; i++)
         assert_int_equal(
-            prefix_index_tiers(engine->index, keys[i], engine->mirror.column, &speculative), 1);
+            prefix_index_tiers(engine->index, keys[i], engine->column.number, &speculative), 1);
     assert_int_equal(
-        prefix_index_tiers(engine->index, engine->keys[0][0], engine->mirror.column, &speculative),
+        prefix_index_tiers(engine->index, engine->keys[0][0], engine->column.number, &speculative),
         0);
     engine_free(engine);
 }
@@ -390,6 +393,51 @@ static void ranks_count_apart_and_hold_together(void **state)
     engine_free(engine);
 }
 
+/* Ranks with a publisher each: what one forgets the other still has, and only that. */
+static void mirrors_of_one_column_hold_together_and_forget_apart(void **state)
+{
+    static const uint32_t sizes[] = { 4, 16, 48 }; /* pages: parts of blocks, blocks, several */
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        uint64_t seed = 9;
+        struct engine *engine = engine_new(sizes[i], &seed);
+        size_t pages = 192 / sizes[i];
+        struct kv_mirror other;
+        struct kv_event event = {
+            .type = KV_EVENT_STORED,
+            .hashes = engine->hashes[0],
+            .hash_count = pages,
+            .tokens = engine->tokens[0],
+            .token_count = 192,
+            .page_tokens = sizes[i],
+            .first_foreign = pages,
+        };
+        struct prefix_index_stats stats;
+
+        kv_mirror_init(&other, &engine->column, BLOCK, engine->mirror.prefix_seed,
+                       engine->mirror.cache);
+        kv_mirror_begin(&other);
+        kv_mirror_apply(&other, &event);
+        event.hash_count = event.first_foreign = pages / 2;
+        event.token_count = 96;
+        apply(engine, &event);
+        kv_mirror_clear(&engine->mirror);
+        prefix_index_stats(engine->index, &stats);
+        assert_int_equal(stats.holders, 192 / BLOCK);
+        apply(engine, &event);
+        kv_mirror_clear(&other);
+        prefix_index_stats(engine->index, &stats);
+        assert_int_equal(stats.holders, 96 / BLOCK);
+        kv_mirror_clear(&engine->mirror);
+        prefix_index_stats(engine->index, &stats);
+        assert_int_equal(stats.holders, 0);
+        assert_int_equal(engine->column.shared.count, 0);
+        kv_mirror_release(&other);
+        engine_free(engine);
+    }
+}
+
 static void only_the_first_group_counts(void **state)
 {
     uint64_t seed = 8;
@@ -412,6 +460,7 @@ static void only_the_first_group_counts(void **state)
 static void a_publisher_whose_pages_move_each_other_without_end_is_distrusted(void **state)
 {
     struct prefix_index *index = prefix_index_new(ROOMY);
+    struct kv_column column;
     struct kv_mirror mirror;
     uint32_t tokens[8] = { 0 };
     uint64_t hash = 1, child;
@@ -428,7 +477,8 @@ static void a_publisher_whose_pages_move_each_other_without_end_is_distrusted(vo
                     gone = { .type = KV_EVENT_REMOVED, .hashes = &hash, .hash_count = 1 };
 
     (void)state;
-    kv_mirror_init(&mirror, index, BLOCK, 0, SLICE("m"));
+    kv_column_init(&column, index);
+    kv_mirror_init(&mirror, &column, BLOCK, 0, SLICE("m"));
     kv_mirror_begin(&mirror);
     kv_mirror_apply(&mirror, &root);
     half.hashes = &child;
@@ -444,6 +494,7 @@ static void a_publisher_whose_pages_move_each_other_without_end_is_distrusted(vo
     assert_int_equal(mirror.stats.clears, 1);
     assert_int_equal(mirror.pages.count, 0);
     kv_mirror_release(&mirror);
+    kv_column_release(&column);
     prefix_index_free(index);
 }
 
@@ -457,6 +508,7 @@ int main(void)
         cmocka_unit_test(what_is_more_than_tokens_has_no_key_and_ends_the_chain),
         cmocka_unit_test(adapters_and_salts_have_keys_of_their_own),
         cmocka_unit_test(ranks_count_apart_and_hold_together),
+        cmocka_unit_test(mirrors_of_one_column_hold_together_and_forget_apart),
         cmocka_unit_test(only_the_first_group_counts),
         cmocka_unit_test(a_publisher_whose_pages_move_each_other_without_end_is_distrusted),
     };

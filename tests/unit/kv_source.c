@@ -28,6 +28,7 @@ struct rig {
     uint64_t hashes[PROMPTS][BLOCKS]; /* the engine's */
     uint64_t keys[PROMPTS][BLOCKS];   /* ours */
     struct prefix_index *index;
+    struct kv_column column;
     struct kv_source source;
     uint64_t queue[QUEUE]; /* numbers of batches under way */
     size_t queued;
@@ -60,12 +61,14 @@ static void rig_init(struct rig *rig, uint64_t seed, uint32_t keep, bool can_rep
         blocks_hash(blocks_seed(&scope), rig->tokens[p], BLOCKS * PAGE, PAGE, rig->keys[p]);
     }
     rig->index = prefix_index_new(ROOMY);
-    kv_source_init(&rig->source, rig->index, PAGE, scope.prefix_seed, scope.model, can_replay);
+    kv_column_init(&rig->column, rig->index);
+    kv_source_init(&rig->source, &rig->column, PAGE, scope.prefix_seed, scope.model, can_replay);
 }
 
 static void rig_release(struct rig *rig)
 {
     kv_source_release(&rig->source);
+    kv_column_release(&rig->column);
     prefix_index_free(rig->index);
     rig->cache.listener = NULL;
     cache_release(&rig->cache);
@@ -172,7 +175,7 @@ static bool has(struct rig *rig, size_t prompt, size_t block)
 {
     bool speculative;
 
-    return prefix_index_tiers(rig->index, rig->keys[prompt][block], rig->source.mirror.column,
+    return prefix_index_tiers(rig->index, rig->keys[prompt][block], rig->column.number,
                               &speculative) != 0;
 }
 
