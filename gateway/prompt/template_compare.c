@@ -2,6 +2,7 @@
  * ==, <, in, by Python's rules.
  */
 #include "gateway/prompt/template_eval.h"
+#include "gateway/prompt/template_text.h"
 
 #include "gateway/prompt/value_number.h"
 
@@ -133,8 +134,7 @@ static bool is_part(struct run *run, struct slice part, struct slice text)
 {
     if (part.len > text.len)
         return false;
-    return part.len == 0 ||
-           (run_step_bytes(run, text.len) && memmem(text.at, text.len, part.at, part.len));
+    return part.len == 0 || (run_step_bytes(run, text.len) && text_find(text, part) >= 0);
 }
 
 static bool contains_item(struct run *run, const struct value *container, const struct value *item)

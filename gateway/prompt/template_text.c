@@ -3,6 +3,7 @@
  */
 #include "gateway/prompt/template_text.h"
 
+#include "gateway/base/bytes16.h"
 #include "gateway/prompt/value_number.h"
 
 #include <math.h>
@@ -241,15 +242,48 @@ const struct value *text_replace(struct run *run, struct slice text, struct slic
     return run_captured(run, capture);
 }
 
-int64_t text_find(struct slice text, struct slice part)
-{
-    const char *at = part.len ? memmem(text.at, text.len, part.at, part.len) : text.at;
-
-    return at ? at - text.at : -1;
-}
-
 /* Longer ones are not compared at every place. */
 #define FIND_BYTES 32
+
+/* From `at` on. */
+static int64_t find_from(struct slice text, struct slice part, size_t at)
+{
+    const char *found = memmem(text.at + at, text.len - at, part.at, part.len);
+
+    return found ? found - text.at : -1;
+}
+
+/* The first place of a block at which the part stands; -1: none. `places` has those where its ends
+ * do (W. Mula, SIMD-friendly algorithms for substring searching: generic SIMD). */
+static int64_t first_of(const char *block, bytes16 places, struct slice part)
+{
+    for (size_t i; (i = bytes16_first(places)) < sizeof(places); places[i] = 0)
+        if (memcmp(block + i, part.at, part.len) == 0)
+            return (int64_t)i;
+    return -1;
+}
+
+int64_t text_find(struct slice text, struct slice part)
+{
+    bytes16 first, last;
+    size_t at = 0;
+
+    if (part.len == 0 || part.len > text.len)
+        return part.len == 0 ? 0 : -1;
+    first = bytes16_all((uint8_t)part.at[0]);
+    last = bytes16_all((uint8_t)part.at[part.len - 1]);
+    for (; part.len <= FIND_BYTES && text.len - at >= part.len - 1 + sizeof(bytes16);
+         at += sizeof(bytes16)) {
+        const char *block = text.at + at;
+        bytes16 places = (bytes16)((bytes16_load(block) == first) &
+                                   (bytes16_load(block + part.len - 1) == last));
+        int64_t found = bytes16_any(places) ? first_of(block, places, part) : -1;
+
+        if (found >= 0)
+            return (int64_t)at + found;
+    }
+    return find_from(text, part, at);
+}
 
 static char *turned(struct slice text)
 {
