@@ -87,7 +87,8 @@ const struct reason *template_render(const struct template *template,
     run.sink = &run.top;
     buf_reserve(out, 1);
     frame = frame_new(&run, NULL, &template->function);
-    if (frame) {
+    run.resolved = run_zalloc(&run, template->resolved * sizeof(*run.resolved));
+    if (frame && run.resolved) {
         scope_enter(&run, frame, &template->scope);
         exec(&run, frame, template->root);
     }

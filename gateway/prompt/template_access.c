@@ -62,9 +62,7 @@ static const struct value *macro_attribute(struct run *run, const struct value *
     return names;
 }
 
-/* What an object has that is neither method nor item. NULL without a failure: nothing. */
-static const struct value *own_attribute(struct run *run, const struct value *object,
-                                         struct slice name)
+const struct value *access_own(struct run *run, const struct value *object, struct slice name)
 {
     switch ((enum value_kind)object->kind) {
     case VALUE_NAMESPACE:
@@ -99,7 +97,7 @@ static const struct value *get_attribute(struct run *run, const struct value *ob
 
     if (native)
         return native->forbidden ? unsafe(run, name) : bind_method(run, native, object);
-    own = own_attribute(run, object, value_slice(name));
+    own = access_own(run, object, value_slice(name));
     if (own || run->reason || object->kind == VALUE_NAMESPACE)
         return own;
     if (slice_starts(value_slice(name), SLICE("__")) &&

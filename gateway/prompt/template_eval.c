@@ -56,11 +56,11 @@ static const struct value *eval_attribute(struct run *run, struct frame *frame,
 
     if (!object)
         return NULL;
-    if (LIKELY(object->kind == VALUE_DICT && !node->op)) {
-        item = value_get(object, value_slice(node->constant));
-        return item ? item : run_undefined(run, value_slice(node->constant));
-    }
-    return access_attribute(run, object, node->constant, node->native);
+    if (node->op || object->kind == VALUE_UNDEFINED)
+        return access_attribute(run, object, node->constant, node->native);
+    item = object->kind == VALUE_DICT ? value_get(object, value_slice(node->constant))
+                                      : access_own(run, object, value_slice(node->constant));
+    return item || run->reason ? item : run_undefined(run, value_slice(node->constant));
 }
 
 /* A bound that may be left out. */
@@ -99,11 +99,17 @@ static const struct value *eval_call(struct run *run, struct frame *frame, const
 static const struct value *apply(struct run *run, struct frame *frame, const struct node *node,
                                  const struct value *input)
 {
+    static const struct value *const nothing[NATIVE_PARAMETERS];
+    const struct native *native = node->native;
     struct call call;
 
-    if (!input || !call_arguments(run, frame, node, &call))
+    if (!input)
         return NULL;
-    return call_native(run, node->native, input, &call.arguments);
+    if (node->count == 1 && native->call && native->least == 0)
+        return native->call(run, input, nothing);
+    return call_arguments(run, frame, node, &call)
+               ? call_native(run, native, input, &call.arguments)
+               : NULL;
 }
 
 static const struct value *fail_unknown(struct run *run, const struct node *node)
@@ -334,12 +340,10 @@ static const struct value *eval_kind(struct run *run, struct frame *frame, const
     }
 }
 
-const struct value *eval(struct run *run, struct frame *frame, const struct node *node)
+const struct value *eval_node(struct run *run, struct frame *frame, const struct node *node)
 {
     const struct value *value;
 
-    if (node->kind == NODE_CONST)
-        return node->constant;
     if (!run_step(run, 1))
         return NULL;
     if (node->kind == NODE_NAME)

@@ -14,7 +14,20 @@
 #define CALL_ARGUMENTS 8
 
 /* Expressions (template_eval.c). */
-const struct value *eval(struct run *run, struct frame *frame, const struct node *node);
+const struct value *eval_node(struct run *run, struct frame *frame, const struct node *node);
+/* Most operands are literals and variables at hand, which no call is made for. */
+static inline const struct value *eval(struct run *run, struct frame *frame,
+                                       const struct node *node)
+{
+    if (node->kind == NODE_CONST)
+        return node->constant;
+    if (node->kind == NODE_NAME && node->hops == 0 && frame->slots[node->slot] &&
+        LIKELY(run->steps_left > 0)) {
+        run->steps_left--;
+        return frame->slots[node->slot];
+    }
+    return eval_node(run, frame, node);
+}
 /* Writes str() of an expression; texts that are put together go out piece by piece. */
 bool eval_print(struct run *run, struct frame *frame, const struct node *node);
 /* A filter (chain of filters) whose innermost input is `input`. */
@@ -69,6 +82,8 @@ const struct value *argument_named(const struct arguments *arguments, struct sli
 /* Access (template_access.c), as the sandbox allows it. */
 const struct value *access_attribute(struct run *run, const struct value *object,
                                      const struct value *name, const struct native *methods);
+/* What an object has that is neither method nor item. NULL without a failure: nothing. */
+const struct value *access_own(struct run *run, const struct value *object, struct slice name);
 const struct value *access_item(struct run *run, const struct value *object,
                                 const struct value *key);
 /* Bounds are ints or None (NULL: left out). */

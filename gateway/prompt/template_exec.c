@@ -6,21 +6,26 @@
 struct frame *frame_new(struct run *run, struct frame *parent, const struct function *function)
 {
     size_t size = function->slots * sizeof(struct value *);
-    struct frame *frame = run_alloc(run, sizeof(*frame) + size);
+    struct frame *frame = run_zalloc(run, sizeof(*frame) + size);
 
-    if (frame) {
+    if (frame)
         frame->parent = parent;
-        memset(frame->slots, 0, size);
-    }
     return frame;
 }
 
-/* From the context, then the globals; NULL: missing. */
-static const struct value *resolve(const struct run *run, const struct value *name)
-{
-    const struct value *value = value_get(run->call->context, value_slice(name));
+/* Stands in run->resolved for what is neither in the context nor a global. */
+static const struct value missing = { .kind = VALUE_UNDEFINED };
 
-    return value ? value : native_global(value_slice(name));
+/* From the context, which does not change while it is used, then the globals; NULL: missing. */
+static const struct value *resolve(const struct run *run, const struct load *load)
+{
+    const struct value **known = &run->resolved[load->from];
+
+    if (!*known)
+        *known = value_get(run->call->context, value_slice(load->name));
+    if (!*known)
+        *known = load->global ? load->global : &missing;
+    return *known == &missing ? NULL : *known;
 }
 
 void scope_enter(struct run *run, struct frame *frame, const struct scope *scope)
@@ -31,7 +36,7 @@ void scope_enter(struct run *run, struct frame *frame, const struct scope *scope
 
         switch ((enum load_kind)load->kind) {
         case LOAD_RESOLVE:
-            frame->slots[load->slot] = resolve(run, load->name);
+            frame->slots[load->slot] = resolve(run, load);
             break;
         case LOAD_ALIAS:
             for (uint16_t hops = load->hops; hops > 0; hops--)

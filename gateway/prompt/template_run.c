@@ -57,6 +57,13 @@ void *run_alloc(struct run *run, size_t size)
     return at;
 }
 
+void *run_zalloc(struct run *run, size_t size)
+{
+    void *at = run_alloc(run, size);
+
+    return at ? memset(at, 0, size) : NULL;
+}
+
 const struct value *run_text(struct run *run, struct slice text)
 {
     return run_made(run, value_text(run->arena, text));
@@ -361,7 +368,7 @@ const char *type_name(const struct value *value)
     return names[value->kind];
 }
 
-bool value_truth(const struct value *value)
+bool value_truth_of(const struct value *value)
 {
     switch ((enum value_kind)value->kind) {
     case VALUE_UNDEFINED:

@@ -37,8 +37,9 @@ struct run {
     struct sink *sink; /* the one in use */
     uint64_t steps_left;
     uint32_t depth_left;
-    uint32_t line; /* of the statement at work */
-    uint8_t jump;  /* enum jump, on its way to the loop */
+    uint32_t line;                 /* of the statement at work */
+    uint8_t jump;                  /* enum jump, on its way to the loop */
+    const struct value **resolved; /* by load: what the context has; NULL: not asked yet */
     const struct reason *reason;
     struct slice message;
 };
@@ -94,6 +95,7 @@ static inline void run_leave(struct run *run)
 
 /* Memory of the run; NULL after a failure when there is no more. */
 void *run_alloc(struct run *run, size_t size);
+void *run_zalloc(struct run *run, size_t size);
 /* Passes on what a builder gave, and fails where it gave NULL. */
 static inline const struct value *run_made(struct run *run, const struct value *value)
 {
@@ -153,6 +155,11 @@ const struct value *run_iterator(struct run *run, const struct iter *iter);
 
 /* Python's name of a value's type. */
 const char *type_name(const struct value *value);
-bool value_truth(const struct value *value);
+/* Of anything but a bool. */
+bool value_truth_of(const struct value *value);
+static inline bool value_truth(const struct value *value)
+{
+    return LIKELY(value->kind == VALUE_BOOL) ? value->integer : value_truth_of(value);
+}
 
 #endif

@@ -43,6 +43,7 @@ struct symbols {
 struct scoper {
     struct arena *arena;
     struct buf *errors;
+    uint32_t resolved; /* loads that ask the context, so far */
     bool failed;
     bool soft; /* directly inside an if: unknown filters may stand here */
 };
@@ -335,6 +336,15 @@ static void place_name(struct symbols *symbols, struct node *node)
     node->slot = ref->load.slot;
 }
 
+static struct load finish_load(struct scoper *scoper, struct load load)
+{
+    if (load.kind == LOAD_RESOLVE) {
+        load.from = scoper->resolved++;
+        load.global = native_global(value_slice(load.name));
+    }
+    return load;
+}
+
 /* What entering the scope does, once all of it is noted. */
 static void finish_scope(struct scoper *scoper, const struct symbols *symbols,
                          const struct node *at, struct scope *ret_scope)
@@ -346,7 +356,7 @@ static void finish_scope(struct scoper *scoper, const struct symbols *symbols,
         return;
     for (uint32_t i = 0; i < symbols->count; i++)
         if (symbols->refs[i].load.kind != LOAD_PARAMETER)
-            loads[ret_scope->count++] = symbols->refs[i].load;
+            loads[ret_scope->count++] = finish_load(scoper, symbols->refs[i].load);
     ret_scope->loads = loads;
 }
 
@@ -549,5 +559,6 @@ bool template_scope(struct template *template, struct buf *errors)
     place(&scoper, &symbols, template->root);
     finish_scope(&scoper, &symbols, template->root, &template->scope);
     template->function.slots = frame.slots;
+    template->resolved = scoper.resolved;
     return !scoper.failed;
 }

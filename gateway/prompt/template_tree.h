@@ -87,8 +87,10 @@ enum load_kind {
 struct load {
     uint8_t kind; /* enum load_kind */
     uint16_t hops;
-    uint32_t slot, from; /* from: LOAD_ALIAS, in the frame `hops` further out */
+    uint32_t slot;
+    uint32_t from; /* LOAD_ALIAS: in the frame `hops` further out; LOAD_RESOLVE: in run->resolved */
     const struct value *name;
+    const struct value *global; /* LOAD_RESOLVE: where the context has none; NULL: missing */
 };
 
 /* What entering a scope does. */
@@ -144,6 +146,7 @@ struct template
     struct node *root; /* NODE_BODY */
     struct scope scope;
     struct function function;
+    uint32_t resolved; /* loads of LOAD_RESOLVE */
     bool takes_parts;
 };
 

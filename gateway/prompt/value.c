@@ -7,6 +7,18 @@
 #include "gateway/base/map.h"
 #include "gateway/prompt/value_number.h"
 
+/* Loops and lengths count from 0: these ints are shared, as None, True and False are. */
+#define SHARED_INTS 256
+
+static struct value ints[SHARED_INTS];
+
+/* Before main, so that no thread sees them half done. */
+__attribute__((constructor)) static void make_ints(void)
+{
+    for (int i = 0; i < SHARED_INTS; i++)
+        ints[i] = (struct value){ .kind = VALUE_INT, .integer = i };
+}
+
 static struct value none = { .kind = VALUE_NONE };
 static struct value truths[2] = { { .kind = VALUE_BOOL, .integer = 0 },
                                   { .kind = VALUE_BOOL, .integer = 1 } };
@@ -32,8 +44,11 @@ struct value *value_new(struct arena *arena, enum value_kind kind)
 
 struct value *value_int(struct arena *arena, int64_t number)
 {
-    struct value *value = value_new(arena, VALUE_INT);
+    struct value *value;
 
+    if (number >= 0 && number < SHARED_INTS)
+        return &ints[number];
+    value = value_new(arena, VALUE_INT);
     if (value)
         value->integer = number;
     return value;
@@ -172,10 +187,43 @@ static uint64_t key_hash(const struct value *key)
     }
 }
 
+/* As memcmp, for names of a few bytes, which are not worth a call. */
+static inline bool same_bytes(const char *a, const char *b, size_t len)
+{
+    uint64_t a8[2], b8[2];
+    uint32_t a4[2], b4[2];
+
+    if (len > 16)
+        return memcmp(a, b, len) == 0;
+    if (len >= 8) {
+        memcpy(&a8[0], a, 8);
+        memcpy(&a8[1], a + len - 8, 8);
+        memcpy(&b8[0], b, 8);
+        memcpy(&b8[1], b + len - 8, 8);
+        return ((a8[0] ^ b8[0]) | (a8[1] ^ b8[1])) == 0;
+    }
+    if (len >= 4) {
+        memcpy(&a4[0], a, 4);
+        memcpy(&a4[1], a + len - 4, 4);
+        memcpy(&b4[0], b, 4);
+        memcpy(&b4[1], b + len - 4, 4);
+        return ((a4[0] ^ b4[0]) | (a4[1] ^ b4[1])) == 0;
+    }
+    for (size_t i = 0; i < len; i++)
+        if (a[i] != b[i])
+            return false;
+    return true;
+}
+
+static inline bool same_text(const struct value *a, const struct value *b)
+{
+    return a->count == b->count && same_bytes(a->text, b->text, a->count);
+}
+
 bool value_key_equal(const struct value *a, const struct value *b)
 {
     if (a->kind == VALUE_TEXT && b->kind == VALUE_TEXT)
-        return slice_eq(value_slice(a), value_slice(b));
+        return same_text(a, b);
     if (number_is(a) && number_is(b))
         return number_compare(a, b) == 0;
     if (a->kind != b->kind)
@@ -228,8 +276,7 @@ struct value *value_get(const struct value *dict, struct slice key)
         for (uint32_t i = 0; i < dict->count; i++) {
             const struct value *have = &d->entries[i].key;
 
-            if (have->count == key.len && have->kind == VALUE_TEXT &&
-                memcmp(have->text, key.at, key.len) == 0)
+            if (have->kind == VALUE_TEXT && same_text(have, &text))
                 return d->entries[i].item;
         }
         return NULL;

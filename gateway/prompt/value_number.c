@@ -419,10 +419,12 @@ static struct value *int_apply(struct arena *arena, enum number_op op, const str
     uint32_t room_a[SMALL_LIMBS], room_b[SMALL_LIMBS];
     struct value *small =
         value_is_int(a) && value_is_int(b) ? small_apply(arena, op, a->integer, b->integer) : NULL;
-    struct big left = big_of(a, room_a), right = big_of(b, room_b);
+    struct big left, right;
 
     if (small)
         return small;
+    left = big_of(a, room_a);
+    right = big_of(b, room_b);
     switch (op) {
     case NUMBER_SUB:
         right.negative = !right.negative;
