@@ -859,8 +859,10 @@ static bool boot(struct control *control, struct conf *conf, struct buf *errors)
     boot_control(control, conf);
     boot_threads(control);
     await_names(control, conf);
-    return !control->draining && control_take(control, conf, errors) &&
-           admin_open(control, conf, &control->admin, errors);
+    /* Its address is nobody else's, so it comes first: a second gateway by mistake shares no
+     * client's connection before it ends. */
+    return !control->draining && admin_open(control, conf, &control->admin, errors) &&
+           control_take(control, conf, errors);
 }
 
 int control_run(const char *path)

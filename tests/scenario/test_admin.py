@@ -1,9 +1,12 @@
-"""The pages for operators, where they are large: /fleet is printed as it is read."""
+"""The admin listener: its address, and a page that is large, /fleet, which is printed as it is read."""
 import copy
 import json
+import threading
 import unittest
 
 from lib import config
+from lib.harness import command
+from lib.rawclient import RawClient
 from lib.scenario import Scenario
 from lib.wait import until
 
@@ -68,6 +71,34 @@ class FleetPage(Scenario):
     def test_a_reader_of_http_2_reads_all(self):
         answer = self.h2(self.large.admin_port).ask(1, method="GET", path="/fleet", seconds=self.slower(10))
         self.assertEqual(len(json.loads(answer.body)["pools"][0]["endpoints"]), ENDPOINTS)
+
+
+class Address(Scenario):
+    def test_a_second_gateway_by_mistake_takes_no_connection_from_the_first(self):
+        """Listeners share their address, for their own threads; the admin address is nobody else's."""
+        gateway, over, lost = self.in_front_of("http://127.0.0.1:9"), threading.Event(), []
+
+        def ask():
+            while not over.is_set():
+                try:
+                    with RawClient(gateway.port, timeout=self.slower(10)) as client:
+                        client.send(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+                        self.assertEqual(client.read_answer().status, 200)
+                except (AssertionError, OSError) as error:
+                    lost.append(error)
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(8):
+                status, out, err = command("run", "-c", gateway.path)
+                self.assertEqual(status, 1)
+                self.assertIn("Address already in use", out + err)
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(lost, [])
 
 
 if __name__ == "__main__":
