@@ -52,9 +52,12 @@ static const struct slice paths_admin[] = {
     SLICE_INIT("/v1/wake_up"),
 };
 
+#define ALONE      false
+#define AFTER_BASE true
+
 const struct engine_type engine_types[ENGINE_COUNT] = {
-#define ENGINE(id, name, health, metrics, gauges, paths)                                           \
-    [ENGINE_##id] = { name, health, metrics, ENGINE_##gauges, paths },
+#define ENGINE(id, name, health, metrics, gauges, adapters, paths)                                 \
+    [ENGINE_##id] = { name, health, metrics, ENGINE_##gauges, adapters, paths },
 #include "routing/engines.def"
 #undef ENGINE
 };
@@ -64,6 +67,15 @@ const char *const engine_names[ENGINE_COUNT + 1] = {
 #include "routing/engines.def"
 #undef ENGINE
 };
+
+void engine_split_name(const struct engine_type *engine, struct slice name, struct slice *ret_base,
+                       struct slice *ret_adapter)
+{
+    size_t colon = engine->names_base ? slice_find(name, ':') : name.len;
+
+    *ret_base = slice_head(name, colon);
+    *ret_adapter = slice_skip(name, colon + 1);
+}
 
 /* '*' stands for one segment that is not empty. */
 static bool path_matches(const char *pattern, struct slice path)

@@ -19,6 +19,7 @@ struct engine_type {
     const char *health_path;
     const char *metrics_path; /* NULL: none */
     enum engine_id gauges;    /* whose rows of gauges.def tell what is on it */
+    bool names_base;          /* its requests name an adapter "base:adapter", its lists "adapter" */
     /* Allow-list for clients, NULL-terminated; a '*' stands for one segment that is not empty. */
     const char *const *paths;
 };
@@ -26,6 +27,12 @@ struct engine_type {
 extern const struct engine_type engine_types[ENGINE_COUNT];
 /* Their names, NULL-terminated: the words of the `engine` directive. */
 extern const char *const engine_names[ENGINE_COUNT + 1];
+
+/* What such an engine takes a request's model for, if it names no model that it lists:
+ * "base:adapter" where that is how adapters are named, up to the first colon. ret_adapter: empty,
+ * it names none. */
+void engine_split_name(const struct engine_type *engine, struct slice name, struct slice *ret_base,
+                       struct slice *ret_adapter);
 
 /* Whether clients may reach `path` (without its query) on such an engine. */
 bool engine_allows(const struct engine_type *engine, struct slice path);

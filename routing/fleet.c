@@ -372,6 +372,7 @@ void fleet_model_release(struct model *model)
     for (size_t i = 0; i < model->count; i++) {
         recipe_unref(model->versions[i].recipe);
         agreement_unref(model->versions[i].agreement);
+        free(model->versions[i].model_text);
     }
     free(model->versions);
 }
@@ -475,10 +476,27 @@ const struct endpoint *pool_endpoint_with(const struct pool *pool,
     return NULL;
 }
 
+/* "base:adapter", as clients of some engines name an adapter. NULL: it is none. */
+static const struct model *adapter_after_base(const struct fleet *fleet, struct slice name)
+{
+    const struct model *base, *adapter;
+    size_t colon = name.len;
+
+    while (colon > 0 && name.at[colon - 1] != ':')
+        colon--;
+    if (colon < 2)
+        return NULL;
+    base = map_get(&fleet->models_by_name, slice_head(name, colon - 1));
+    adapter = map_get(&fleet->models_by_name, slice_skip(name, colon));
+    return base && adapter && adapter->base == base ? adapter : NULL;
+}
+
 const struct model *fleet_model(const struct fleet *fleet, struct slice name)
 {
     const struct model *model = name.len > 0 ? map_get(&fleet->models_by_name, name) : NULL;
 
+    if (!model)
+        model = adapter_after_base(fleet, name);
     if (model || fleet->catch_all)
         return model ? model : fleet->catch_all;
     return name.len == 0 && fleet->model_count == 1 ? &fleet->models[0] : NULL;

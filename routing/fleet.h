@@ -116,6 +116,7 @@ struct version {
     const char *name;
     struct slice model; /* what the engine calls it: put into the body if it differs there */
     struct slice base;  /* the same, or of an adapter the model that it adapts */
+    char *model_text;   /* `model` where it was put together, the version's own; else NULL */
     struct pool *pool;
     uint32_t weight_until;           /* running sum of the model's weights */
     uint32_t index;                  /* among all versions of the fleet */

@@ -3,6 +3,7 @@
  */
 #include "routing/fleet_adapters.h"
 
+#include "gateway/base/buf.h"
 #include "routing/catalog.h"
 
 #include <stdlib.h>
@@ -38,6 +39,28 @@ static uint32_t weight_of(const struct model *model, size_t version)
            (version > 0 ? model->versions[version - 1].weight_until : 0);
 }
 
+static bool begins_with_base(const struct version *version, struct slice name)
+{
+    return slice_starts(name, version->base) && name.len > version->base.len &&
+           name.at[version->base.len] == ':';
+}
+
+/* What the version's engine calls the adapter. */
+static void name_adapter(struct version *version, struct slice name)
+{
+    struct buf text;
+
+    version->model = name;
+    if (!version->pool->engine->names_base || begins_with_base(version, name))
+        return;
+    buf_init(&text, SIZE_MAX);
+    buf_printf(&text, "%.*s:%.*s", (int)version->base.len, version->base.at, (int)name.len,
+               name.at);
+    version->model_text = slice_dup(buf_join(&text));
+    version->model = slice_str(version->model_text);
+    buf_release(&text);
+}
+
 /* One more of the base's versions serves it. Versions come in order. */
 static void adapter_add_version(struct fleet *fleet, struct model *model, size_t number)
 {
@@ -48,7 +71,7 @@ static void adapter_add_version(struct fleet *fleet, struct model *model, size_t
         return;
     model->weight_sum += weight_of(model->base, number);
     *version = *from;
-    version->model = slice_str(model->name);
+    name_adapter(version, slice_str(model->name));
     version->index = fleet->version_count++;
     version->weight_until = model->weight_sum;
     version->recipe = from->recipe ? recipe_ref(from->recipe) : NULL;

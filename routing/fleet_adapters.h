@@ -6,7 +6,8 @@
  * it with a parent that is what a version's engine calls its model. An adapter is a model of its
  * own in the fleet, with the base model's settings and recipe; a configured name or alias always
  * wins over it, and of two models' adapters the first. Behind "*" there is no name to adapt: such
- * requests pass under their name as all others.
+ * requests pass under their name as all others. Clients may say "base:adapter" as well, and engines
+ * that want it so (engine.h, names_base) get it so.
  *
  * Part of building a fleet, and of freeing one.
  */

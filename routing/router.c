@@ -49,6 +49,19 @@ bool router_opens(const struct fleet *fleet, const struct model *model,
                                      : engine_allows(engine, path);
 }
 
+struct slice router_listed_name(const struct model *model, const struct version *version,
+                                struct slice named)
+{
+    struct slice base, adapter;
+
+    if (model->base)
+        return model_adapter(model);
+    if (version->model.len > 0)
+        return version->model;
+    engine_split_name(version->pool->engine, named, &base, &adapter);
+    return adapter.len > 0 ? adapter : base;
+}
+
 void router_pay_budget(const struct pool *pool)
 {
     _Atomic int64_t *tokens = &pool->state->retry_tokens;

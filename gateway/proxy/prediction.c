@@ -31,10 +31,13 @@ struct blocks_scope prediction_scope(const struct model *model, const struct ver
                                      const struct prompt *prompt, struct slice tenant,
                                      uint64_t prefix_seed)
 {
-    struct slice name = version->base.len > 0 ? version->base : prompt->model;
-    struct blocks_scope scope =
-        cache_scope(prefix_seed, cache_of(version, name),
-                    model->base ? model_adapter(model) : adapter_field(prompt), prompt->cache_salt);
+    struct slice name = version->base, adapter = model_adapter(model);
+    struct blocks_scope scope;
+
+    if (name.len == 0)
+        engine_split_name(version->pool->engine, prompt->model, &name, &adapter);
+    scope = cache_scope(prefix_seed, cache_of(version, name),
+                        adapter.len > 0 ? adapter : adapter_field(prompt), prompt->cache_salt);
 
     if (!model->conf->share_prefixes)
         scope.tenant = tenant;

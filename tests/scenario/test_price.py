@@ -3,6 +3,7 @@ import concurrent.futures
 import json
 import unittest
 
+from lib import config
 from lib.rawclient import ask, chat
 from lib.recorder import answer
 from lib.scenario import Scenario
@@ -131,6 +132,27 @@ class Price(Scenario):
             self.assertEqual(got.status, 200, got)
         served = [endpoint["served"] for endpoint in fleet(gateway)]
         self.assertEqual(served, [0, 9, 0])
+
+    def test_adapters_of_sglang_are_named_after_their_base(self):
+        """It lists them by their own names; the second endpoint has it, whether a model is configured or all pass."""
+        def lists(*adapters):
+            cards = [{"id": "base", "parent": None}, *({"id": name, "parent": "base"} for name in adapters)]
+            body = json.dumps({"object": "list", "data": cards}).encode()
+
+            def script(connection):
+                while request := connection.read_request():
+                    connection.send(answer(body if request.target == "/v1/models" else b"{}"))
+            return script
+        for models, names in (([config.model("m", "main", versions=[{"name": "v", "pool": "main", "model": "base"}])], ("sql", "m:sql")),
+                              ([config.model("*", "main")], ("base:sql",))):
+            recorders = [self.recorder(lists("other")), self.recorder(lists("sql"))]
+            gateway = self.in_front_of(*recorders, models=models, pool={
+                "engine": "sglang", "health": {"active": True, "interval": "50ms"}, "metrics": {"active": False}})
+            until("it is known what they serve", lambda: all(e["adapters"]["known"] for e in fleet(gateway)))
+            for name in names:
+                until(f"{name} is answered", lambda: ask(gateway.port, chat(model=name)).status == 200)
+            asked = [[json.loads(r.body)["model"] for r in recorder.requests if r.method == "POST"] for recorder in recorders]
+            self.assertEqual(asked, [[], ["base:sql"] * len(names)])
 
 
 class Pace(Scenario):

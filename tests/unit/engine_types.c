@@ -48,6 +48,36 @@ static const struct row rows[] = {
     { ENGINE_sglang, "/v1/sleep", false, false },
 };
 
+static void names_are_split_where_adapters_come_after_their_base(void **state)
+{
+    static const struct {
+        enum engine_id engine;
+        const char *name, *base, *adapter;
+    } names[] = {
+        { ENGINE_sglang, "base:sql", "base", "sql" },
+        { ENGINE_sglang, "base", "base", "" },
+        { ENGINE_sglang, "a:b:c", "a", "b:c" },
+        { ENGINE_sglang, "base:", "base", "" },
+        { ENGINE_sglang, ":sql", "", "sql" },
+        { ENGINE_sglang, "", "", "" },
+        { ENGINE_ray, "base:sql", "base", "sql" },
+        { ENGINE_vllm, "base:sql", "base:sql", "" },
+        { ENGINE_ollama, "llama3:8b", "llama3:8b", "" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct slice base, adapter;
+
+        engine_split_name(&engine_types[names[i].engine], slice_str(names[i].name), &base,
+                          &adapter);
+        if (!slice_eq(base, slice_str(names[i].base)) ||
+            !slice_eq(adapter, slice_str(names[i].adapter)))
+            fail_msg("%s: base %.*s, adapter %.*s", names[i].name, (int)base.len, base.at,
+                     (int)adapter.len, adapter.at);
+    }
+}
+
 static void paths_that_steer_an_engine_are_reached_by_no_model(void **state)
 {
     (void)state;
@@ -78,6 +108,7 @@ static void every_engine_has_a_name_a_health_path_and_paths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(names_are_split_where_adapters_come_after_their_base),
         cmocka_unit_test(paths_that_steer_an_engine_are_reached_by_no_model),
         cmocka_unit_test(every_engine_has_a_name_a_health_path_and_paths),
     };

@@ -82,6 +82,48 @@ static void no_name_means_the_only_model(void **state)
     }
 }
 
+/* What a client may call an adapter, and what engines get. */
+static void adapters_may_be_named_after_their_base(void **state)
+{
+    static const struct {
+        const char *name, *found, *at_vllm, *at_sglang; /* NULL: no such model, or version */
+    } rows[] = {
+        { "sql", "sql", "sql", "m-one:sql" },
+        { "m:sql", "sql", "sql", "m-one:sql" },
+        { "n:sql", "sql", "sql", "m-one:sql" },
+        { "o:sql", NULL, NULL, NULL },
+        { "m-one:sql", NULL, NULL, NULL },
+        { "m:o", NULL, NULL, NULL },
+        { "m:", NULL, NULL, NULL },
+        { ":sql", NULL, NULL, NULL },
+        { "m", "m", "m", "m-one" },
+        { "x:y", "x:y", "x:y", NULL },
+        { "x:y:z", "z", "z", NULL },
+    };
+    struct fleet *fleet =
+        rig_fleet("pools: [ { name: a, engine: vllm, endpoints: [ \"http://127.0.0.1:1\" ] },\n"
+                  "  { name: b, engine: sglang, endpoints: [ \"http://127.0.0.1:2\" ] } ]\n"
+                  "models:\n"
+                  "  - { name: m, aliases: [ n ], adapters: [ sql ], versions: [\n"
+                  "      { name: v1, pool: a }, { name: v2, pool: b, model: m-one } ] }\n"
+                  "  - { name: o, pool: a }\n"
+                  "  - { name: \"x:y\", pool: a, adapters: [ z ] }\n",
+                  NULL, NULL);
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct model *model = fleet_model(fleet, slice_str(rows[i].name));
+
+        if (!model != !rows[i].found || (model && strcmp(model->name, rows[i].found) != 0))
+            fail_msg("%s: %s", rows[i].name, model ? model->name : "none");
+        if (rows[i].at_vllm)
+            assert_true(slice_eq(model->versions[0].model, slice_str(rows[i].at_vllm)));
+        if (rows[i].at_sglang)
+            assert_true(slice_eq(model->versions[1].model, slice_str(rows[i].at_sglang)));
+    }
+    fleet_unref(fleet);
+}
+
 #define ADAPTED                                                                                    \
     "models:\n"                                                                                    \
     "  - { name: m, aliases: [ n ], adapters: [ both, first ], pool: a }\n"                        \
@@ -278,6 +320,7 @@ int main(void)
         cmocka_unit_test(a_star_takes_what_no_other_model_takes),
         cmocka_unit_test(no_name_means_the_only_model),
         cmocka_unit_test(an_adapter_is_a_model_with_the_versions_that_serve_it),
+        cmocka_unit_test(adapters_may_be_named_after_their_base),
         cmocka_unit_test(what_stays_keeps_its_state_and_connections),
         cmocka_unit_test(a_fleet_of_the_same_configuration_reads_no_file_again),
         cmocka_unit_test(a_key_file_that_holds_no_key_is_refused),
