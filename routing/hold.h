@@ -107,8 +107,12 @@ bool hold_turn(struct hold *hold, uint64_t now_us) MUST_USE;
  */
 double hold_predict_s(struct hold *hold, int rank, uint64_t now_us);
 
-/* A tenant got so much service. The caller decides what counts: the gateway charges those that
- * waited. */
+/*
+ * A tenant got so much service. The caller decides what counts: the gateway charges, when it lets
+ * go, the prefill and the answer as expected. Those that went straight, while nobody waited, took
+ * nothing from anybody; once somebody does, all ask here. What an answer cost in the end would be a
+ * letter a request, for counters that only order those that wait.
+ */
 void hold_charge(struct hold *hold, uint64_t tenant, double service_s);
 
 #endif

@@ -28,8 +28,8 @@ static const struct directive hold_rows[] = {
                    "Seconds of waiting that put a request before one that is a second shorter to "
                    "compute."),
     DIRECTIVE_DURATION(struct hold_limits_conf, fairness, "10s", 0, 3600e3,
-                       "Seconds of computing that a tenant may have had more than the least served "
-                       "of those that wait, before these go first."),
+                       "Seconds of computing, prompts and answers, that a tenant may have had more "
+                       "than the least served of those that wait, before these go first."),
 };
 
 const struct directive_set hold_set = {

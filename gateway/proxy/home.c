@@ -132,6 +132,15 @@ static void drop_kept(struct pool_hold *held)
 
 /* ---- the hold's questions ---- */
 
+/* What the answer of the one that was decided for adds to its endpoint's steps, as expected. */
+static double decoding_s(const struct decision *decision)
+{
+    const struct price_request *request = &decision->request;
+    const struct pace *pace = decision->at[decision->best].pace;
+
+    return request->output * (pace->sequence_s + pace->context_s * request->tokens);
+}
+
 static bool place(void *user, struct hold_item *item, bool any, double *ret_cost_s)
 {
     struct pool_hold *held = user;
@@ -152,6 +161,7 @@ static bool place(void *user, struct hold_item *item, bool any, double *ret_cost
     ticket->call.again |= outcome == DECIDE_CHOSEN;
     if (outcome != DECIDE_NONE && decision->priced) {
         *ret_cost_s = decision->prices[decision->best].prefill_s;
+        ticket->decoding_s = decoding_s(decision);
         if (!ticket->call.matches && ticket->held)
             keep_matches(held, ticket);
     }
@@ -162,7 +172,8 @@ static bool place(void *user, struct hold_item *item, bool any, double *ret_cost
     if (outcome == DECIDE_NONE && !ticket->waits_for_first) {
         ticket->what = TICKET_REFUSED;
         ticket->reason = &reason_no_endpoint;
-        *ret_cost_s = 0; /* nothing is computed: neither its tenant's service nor the hold's pace */
+        /* Nothing is computed: neither its tenant's service nor the hold's pace. */
+        *ret_cost_s = ticket->decoding_s = 0;
         return true;
     }
     return outcome == DECIDE_CHOSEN;
@@ -198,7 +209,7 @@ static bool release(void *user, struct hold_item *item)
 
     if (ticket->what == TICKET_GO && !keep_place(ticket))
         return false;
-    hold_charge(&held->hold, item->tenant, item->cost_s);
+    hold_charge(&held->hold, item->tenant, item->cost_s + ticket->decoding_s);
     ticket->room_us = held->room_us;
     list_remove(&ticket->link);
     list_push(&held->going, &ticket->link);

@@ -61,6 +61,7 @@ struct ticket {
     struct hold_item item;
     struct list link;          /* pool_hold->tickets, or ->going */
     bool held;                 /* it is in the hold */
+    double decoding_s;         /* its tenant is charged for beside item.cost_s */
     struct kept_matches *kept; /* what endpoints have of its prompt, of late; NULL: not kept */
 
     /* the answer */

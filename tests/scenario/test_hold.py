@@ -104,6 +104,18 @@ class Order(Hold):
         asked = [(f"many-{i}", field("x-tenant", "many")) for i in range(3)] + [("few", field("x-tenant", "few"))]
         self.assertEqual(self.in_turn(gateway, asked), ["many-0", "few", "many-1", "many-2"])
 
+    def test_answers_are_service_too(self):
+        """Eight answers a request are eight times the decoding: the other tenant has three turns for one of these."""
+        gateway = self.start(hold={"fairness": "0ms"}, workers=4)
+        clients = [self.occupy(gateway)]
+        for text, tenant, choices in [("a1", "a", 8), ("a2", "a", 8), ("b1", "b", 1), ("b2", "b", 1), ("b3", "b", 1)]:
+            clients.append(self.ask(gateway, text, field("x-tenant", tenant), n=choices))
+            self.waiting(gateway, len(clients) - 1)
+        self.open_gate()
+        for client in clients:
+            self.assertEqual(client.read_answer().status, 200)
+        self.assertEqual(self.order(), ["a1", "b1", "b2", "b3", "a2"])
+
     def test_a_newcomer_does_not_go_before_those_that_wait(self):
         """Room comes and a request with it: it asks at the home of its pool, where others are first."""
         gateway = self.start(workers=4)
