@@ -11,13 +11,25 @@
 #include "gateway/base/clock.h"
 #include "routing/fleet.h"
 
-void room_made(struct pool_state *state)
+bool room_announce(struct pool_state *state)
 {
     struct room *room = &state->room;
 
-    if (!room_is_awaited(room) || atomic_exchange_explicit(&room->told, true, memory_order_acq_rel))
-        return;
+    return room_is_awaited(room) &&
+           !atomic_exchange_explicit(&room->told, true, memory_order_acq_rel);
+}
+
+void room_tell(struct pool_state *state)
+{
+    struct room *room = &state->room;
+
     atomic_store_explicit(&room->told_us, clock_now_us(), memory_order_relaxed);
     snapshot_ref(&state->snapshot);
     mailbox_send(room->home, &room->letter);
+}
+
+void room_made(struct pool_state *state)
+{
+    if (room_announce(state))
+        room_tell(state);
 }

@@ -25,6 +25,13 @@ struct room {
 
 /* Room may have come at an endpoint of the pool. Any thread, after the change itself. */
 void room_made(struct pool_state *state);
+/*
+ * Room is about to come: from now on nobody who comes is let go before those that wait. True: it is
+ * the caller's to say room_tell after the change, at once; else it says room_made as usual. For
+ * changes that others see before the caller can say so.
+ */
+bool room_announce(struct pool_state *state) MUST_USE;
+void room_tell(struct pool_state *state);
 
 static inline bool room_is_awaited(const struct room *room)
 {

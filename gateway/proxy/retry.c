@@ -24,9 +24,13 @@ static void count_abort(struct exchange *x)
 void exchange_leave_endpoint(struct exchange *x, const struct reason *reason)
 {
     bool was_sent = x->attempt.stream != NULL;
+    struct pool_state *pool;
+    bool announced;
 
     if (!x->counted)
         return;
+    pool = x->version->pool->state;
+    announced = room_announce(pool);
     if (was_sent && !x->attempt.stream->closed && is_no_verdict(reason))
         count_abort(x);
     attempt_release(&x->attempt, reason);
@@ -38,7 +42,10 @@ void exchange_leave_endpoint(struct exchange *x, const struct reason *reason)
     if (!is_no_verdict(reason))
         health_report(x->endpoint, x->version->pool->conf->health, x->worker->metrics,
                       x->worker->now_us, reason != &reason_done);
-    room_made(x->version->pool->state);
+    if (announced)
+        room_tell(pool);
+    else
+        room_made(pool);
 }
 
 static bool may_retry(const struct exchange *x, const struct reason *reason)

@@ -124,7 +124,7 @@ class Order(Hold):
         clients = [first, second]
         for i in range(20):
             self.gate.release()
-            clients.append(self.ask(gateway, f"late-{i}"))
+            clients.append(self.ask(gateway, f"late-{i}" + 1000 * "."))  # longer: a shorter one may go first
         self.open_gate()
         for client in clients:
             self.assertEqual(client.read_answer().status, 200)
