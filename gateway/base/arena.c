@@ -75,22 +75,35 @@ static void *arena_alloc_large(struct arena *arena, size_t size)
     return block + 1;
 }
 
+/* Makes a block the one that is cut from. */
+static void arena_use(struct arena *arena, struct arena_block *block)
+{
+    block->next = arena->blocks;
+    arena->blocks = block;
+    arena->at = (char *)(block + 1);
+    arena->end = (char *)block + block->size;
+}
+
 /* A new block to cut from; smaller than usual where the limit leaves no more. */
 static bool arena_grow(struct arena *arena, size_t size)
 {
     size_t room = arena->limit_bytes - arena->used_bytes;
     size_t usual = arena->blocks ? ARENA_BLOCK_BYTES : ARENA_FIRST_BYTES;
     size_t want = room < usual ? room : usual;
-    struct arena_block *block;
 
-    if (want < size + sizeof(*block))
+    if (want < size + sizeof(struct arena_block))
         return false;
-    block = arena_block_new(arena, want);
-    block->next = arena->blocks;
-    arena->blocks = block;
-    arena->at = (char *)(block + 1);
-    arena->end = (char *)block + want;
+    arena_use(arena, arena_block_new(arena, want));
     return true;
+}
+
+void arena_expect(struct arena *arena, size_t size)
+{
+    struct arena_block *block =
+        size > SIZE_MAX / 2 ? NULL : arena_block_new(arena, size + sizeof(*block));
+
+    if (block)
+        arena_use(arena, block);
 }
 
 void *arena_try_alloc(struct arena *arena, size_t size)

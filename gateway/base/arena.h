@@ -31,6 +31,12 @@ void *arena_try_alloc(struct arena *arena, size_t size);
 void *arena_alloc(struct arena *arena, size_t size);
 void *arena_zalloc(struct arena *arena, size_t size);
 
+/*
+ * For who knows that about `size` bytes are coming: they will lie in one run, cut from the front
+ * whatever their sizes. Where the limit leaves less, nothing happens.
+ */
+void arena_expect(struct arena *arena, size_t size);
+
 /* Copies; the slice lives as long as the arena. */
 struct slice arena_copy(struct arena *arena, struct slice s);
 /* A terminated copy. */

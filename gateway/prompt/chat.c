@@ -20,7 +20,7 @@ static void put_kwargs(struct build *build, struct value *context, bool *ret_thi
     *ret_thinking = false;
     if (kwargs.kind <= JSON_KIND_NULL)
         return;
-    json_open(&r, kwargs.raw, NULL);
+    json_open_checked(&r, kwargs);
     if (!json_enter_object(&r)) {
         build_fail(build, &reason_bad_value);
         return;
@@ -101,6 +101,8 @@ static const struct reason *render(struct build *build, const struct template *t
     const struct reason *reason;
 
     build->media_seen = false;
+    /* Texts without their escapes, and less than that for values. */
+    arena_expect(call->arena, 2 * call->prompt->body.len);
     run.context = context_value(build);
     if (build->reason)
         return build->reason;

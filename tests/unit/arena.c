@@ -119,6 +119,29 @@ static void large_objects_leave_the_block_at_hand_in_use(void **state)
     arena_release(&arena);
 }
 
+static void what_is_expected_lies_in_one_run(void **state)
+{
+    struct arena arena;
+    char *first;
+    size_t used;
+
+    (void)state;
+    arena_init(&arena, 100000);
+    arena_expect(&arena, 20000);
+    used = arena.used_bytes;
+    first = arena_alloc(&arena, 8);
+    assert_ptr_equal(arena_alloc(&arena, 15992), first + 8); /* large objects, too */
+    assert_ptr_equal(arena_alloc(&arena, 4000), first + 16000);
+    assert_int_equal(arena.used_bytes, used);
+    assert_non_null(arena_alloc(&arena, 8));
+    used = arena.used_bytes;
+    arena_expect(&arena, 100000); /* more than there may be: as if nothing had been said */
+    arena_expect(&arena, SIZE_MAX);
+    assert_int_equal(arena.used_bytes, used);
+    assert_non_null(arena_alloc(&arena, 8));
+    arena_release(&arena);
+}
+
 static void past_the_limit_arena_alloc(void)
 {
     struct arena arena;
@@ -162,6 +185,7 @@ int main(void)
         cmocka_unit_test(what_a_held_arena_has_is_counted),
         cmocka_unit_test(nothing_can_be_allocated_too),
         cmocka_unit_test(large_objects_leave_the_block_at_hand_in_use),
+        cmocka_unit_test(what_is_expected_lies_in_one_run),
         cmocka_unit_test(an_allocation_that_may_not_fail_aborts),
         cmocka_unit_test(copies_and_text_live_in_the_arena),
     };
