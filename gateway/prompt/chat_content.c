@@ -175,7 +175,7 @@ static void read_parts(struct build *build, struct json_value json, struct conte
 {
     struct json_reader r;
 
-    json_open(&r, json.raw, NULL);
+    json_open_checked(&r, json);
     if (!json_enter_array(&r)) {
         build_fail(build, &reason_bad_value);
         return;

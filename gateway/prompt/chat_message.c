@@ -22,7 +22,7 @@ static void put_ordered(struct build *build, struct value *dict, struct json_val
     struct json_reader r;
 
     for (size_t pass = 0; pass <= count && !build->reason; pass++) {
-        json_open(&r, object.raw, NULL);
+        json_open_checked(&r, object);
         if (!json_enter_object(&r)) {
             build_fail(build, &reason_bad_value);
             return;
@@ -94,7 +94,7 @@ struct value *chat_tool_calls(struct build *build, struct json_value json)
     struct json_reader r;
     size_t count = 0;
 
-    json_open(&r, json.raw, NULL);
+    json_open_checked(&r, json);
     if (!json_enter_array(&r))
         return build_fail(build, &reason_bad_value);
     for (; !build->reason && json_next(&r, NULL); count++) {
@@ -164,7 +164,7 @@ struct value *chat_messages(struct build *build)
     struct json_reader r;
     bool more;
 
-    json_open(&r, build->call->prompt->messages.raw, NULL);
+    json_open_checked(&r, build->call->prompt->messages);
     if (!json_enter_array(&r))
         return build_fail(build, &reason_bad_value);
     for (more = json_next(&r, NULL); more && !build->reason;) {

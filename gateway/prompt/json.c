@@ -66,6 +66,12 @@ void json_open(struct json_reader *r, struct slice text, const struct json_limit
         fail(r, &reason_body_too_large);
 }
 
+void json_open_checked(struct json_reader *r, struct json_value value)
+{
+    json_open(r, value.raw, NULL);
+    r->checked = true;
+}
+
 enum json_kind json_peek(struct json_reader *r)
 {
     if (r->reason)
@@ -100,7 +106,8 @@ bool json_enter_array(struct json_reader *r)
 
 static bool scan_string(struct json_reader *r, bool *ret_escaped)
 {
-    const char *quote = json_string_end(r->at + 1, r->end, ret_escaped);
+    const char *quote = r->checked ? json_string_close(r->at + 1, r->end, ret_escaped)
+                                   : json_string_end(r->at + 1, r->end, ret_escaped);
 
     if (!quote)
         return fail(r, &reason_bad_json);

@@ -62,11 +62,14 @@ struct json_reader {
     uint64_t members_left;
     uint32_t depth, depth_limit;
     bool fresh;                            /* the object or array at hand has given no member yet */
+    bool checked;                          /* the text was read before */
     uint64_t objects[JSON_DEPTH_MAX / 64]; /* a bit a level: 1 object, 0 array */
 };
 
 /* limits NULL: depth JSON_DEPTH_MAX, nothing else bounded. Borrows text and keeps slices of it. */
 void json_open(struct json_reader *reader, struct slice text, const struct json_limits *limits);
+/* A value that a reader has taken: strings are not checked once more. */
+void json_open_checked(struct json_reader *reader, struct json_value value);
 /* What comes next, without taking it. JSON_KIND_NONE after an error or when no value stands here.
  */
 enum json_kind json_peek(struct json_reader *reader);

@@ -75,8 +75,23 @@ const char *json_string_scalar(const char *at, const char *end, bool *ret_escape
     return NULL;
 }
 
+const char *json_string_close_scalar(const char *at, const char *end, bool *ret_escaped)
+{
+    *ret_escaped = false;
+    while (at < end) {
+        struct slice rest = slice_of(at, (size_t)(end - at));
+        size_t plain = slice_find_either(rest, '"', '\\');
+
+        if (plain < rest.len && at[plain] == '"')
+            return at + plain;
+        *ret_escaped |= plain < rest.len;
+        at = rest.len - plain > 2 ? at + plain + 2 : end;
+    }
+    return NULL;
+}
+
 static const struct json_string_kernel every[] = {
-#define KERNEL(name, runs) { #name, json_string_##name },
+#define KERNEL(name, runs) { #name, json_string_##name, json_string_close_##name },
 #include "gateway/base/kernel.def"
 #undef KERNEL
 };
@@ -121,6 +136,16 @@ const char *json_string_end(const char *at, const char *end, bool *ret_escaped)
 
     if (!quote)
         return kernels[0].find_end(at, end, ret_escaped);
+    *ret_escaped = false;
+    return quote;
+}
+
+const char *json_string_close(const char *at, const char *end, bool *ret_escaped)
+{
+    const char *quote = short_end(at, end);
+
+    if (!quote)
+        return kernels[0].find_close(at, end, ret_escaped);
     *ret_escaped = false;
     return quote;
 }

@@ -21,6 +21,7 @@ typedef const char *json_string_fn(const char *at, const char *end, bool *ret_es
 struct json_string_kernel {
     const char *name; /* "avx512", "avx2", "neon", "scalar" */
     json_string_fn *find_end;
+    json_string_fn *find_close; /* the same for a string that was checked before */
 };
 
 /* Those this processor can run, best first, ended by a NULL name. For tests and benchmarks. */
@@ -28,11 +29,16 @@ const struct json_string_kernel *json_string_kernels(void);
 
 /* By the best one. */
 const char *json_string_end(const char *at, const char *end, bool *ret_escaped);
+const char *json_string_close(const char *at, const char *end, bool *ret_escaped);
 
 /* Per instruction set; compiled where the target has it, called only where the processor does. */
 json_string_fn json_string_scalar;
 json_string_fn json_string_avx2;
 json_string_fn json_string_avx512;
 json_string_fn json_string_neon;
+json_string_fn json_string_close_scalar;
+json_string_fn json_string_close_avx2;
+json_string_fn json_string_close_avx512;
+json_string_fn json_string_close_neon;
 
 #endif

@@ -20,6 +20,7 @@ struct json_string_run {
     uint64_t escapes_next; /* 1: the block before ended in a backslash that escapes this block's
                               first byte */
     uint64_t hex_wanted;   /* lanes of this block that belong to a \u begun before */
+    uint64_t slashes;      /* of blocks of a checked string: lanes that had one */
     bool open;             /* the block before may end inside a UTF-8 sequence */
 };
 
@@ -35,6 +36,16 @@ static inline uint64_t json_string_escaped(struct json_string_run *run, uint64_t
 
     run->escapes_next = (escape_or_end & slashes) >> 63;
     return escape_or_end ^ (slashes | before);
+}
+
+/* The quotes of a checked string that close it: the first one of them does. */
+static inline uint64_t json_string_closing(struct json_string_run *run, uint64_t slashes,
+                                           uint64_t quotes)
+{
+    uint64_t closing = quotes & ~json_string_escaped(run, slashes);
+
+    run->slashes |= slashes & (closing ^ (closing - 1)); /* up to there; all where none closes */
+    return closing;
 }
 
 /* The lanes that must be hex digits, given where an escaped `u` stands. */

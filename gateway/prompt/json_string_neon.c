@@ -144,4 +144,19 @@ const char *json_string_neon(const char *at, const char *end, bool *ret_escaped)
     return NULL;
 }
 
+const char *json_string_close_neon(const char *at, const char *end, bool *ret_escaped)
+{
+    struct json_string_run run = { .open = false };
+    uint64_t closing = 0;
+
+    for (; at < end; at += 64) {
+        struct quad in = load(at, end);
+        closing = json_string_closing(&run, equal(in, '\\'), equal(in, '"'));
+        if (closing)
+            break;
+    }
+    *ret_escaped = run.slashes != 0;
+    return closing ? at + __builtin_ctzll(closing) : NULL;
+}
+
 #endif

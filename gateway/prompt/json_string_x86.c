@@ -163,6 +163,21 @@ AVX2 const char *json_string_avx2(const char *at, const char *end, bool *ret_esc
     return NULL;
 }
 
+AVX2 const char *json_string_close_avx2(const char *at, const char *end, bool *ret_escaped)
+{
+    struct json_string_run run = { .open = false };
+    uint64_t closing = 0;
+
+    for (; at < end; at += 64) {
+        struct pair in = load_pair(at, end);
+        closing = json_string_closing(&run, equal_avx2(in, '\\'), equal_avx2(in, '"'));
+        if (closing)
+            break;
+    }
+    *ret_escaped = run.slashes != 0;
+    return closing ? at + __builtin_ctzll(closing) : NULL;
+}
+
 /* ---- AVX-512 ---- */
 
 AVX512 static inline __m512i look_up_avx512(const uint8_t table[16], __m512i halves)
@@ -258,6 +273,22 @@ AVX512 const char *json_string_avx512(const char *at, const char *end, bool *ret
         before = in;
     }
     return NULL;
+}
+
+AVX512 const char *json_string_close_avx512(const char *at, const char *end, bool *ret_escaped)
+{
+    struct json_string_run run = { .open = false };
+    uint64_t closing = 0;
+
+    for (; at < end; at += 64) {
+        __m512i in = load_avx512(at, end);
+        closing = json_string_closing(&run, _mm512_cmpeq_epi8_mask(in, _mm512_set1_epi8('\\')),
+                                      _mm512_cmpeq_epi8_mask(in, _mm512_set1_epi8('"')));
+        if (closing)
+            break;
+    }
+    *ret_escaped = run.slashes != 0;
+    return closing ? at + __builtin_ctzll(closing) : NULL;
 }
 
 #endif

@@ -99,7 +99,7 @@ const struct reason *value_json(struct arena *arena, struct json_value json,
     if (json.kind != JSON_KIND_OBJECT && json.kind != JSON_KIND_ARRAY) {
         reason = read_scalar(json, arena, &value);
     } else {
-        json_open(&reader, json.raw, NULL);
+        json_open_checked(&reader, json);
         reason = read_next(&reader, arena, &value);
         if (!reason)
             reason = json_close(&reader);

@@ -18,6 +18,8 @@ static void kernels_agree(struct slice text)
     for (const struct json_string_kernel *k = json_string_kernels(); k->name; k++) {
         CHECK(k->find_end(text.at, end, &escaped) == expected);
         CHECK(!expected || escaped == expected_escaped);
+        CHECK(k->find_close(text.at, end, &escaped) == expected || !expected);
+        CHECK(!expected || escaped == expected_escaped);
     }
 }
 

@@ -686,6 +686,10 @@ static void check_kernels(const char *text, const char *end)
         if (got != expected || (got && escaped != expected_escaped))
             fail_msg("%s says %td, not %td, of %.*s", k->name, got ? got - text : -1,
                      expected ? expected - text : -1, (int)(end - text), text);
+        got = k->find_close(text, end, &escaped); /* of what is no string it may say anything */
+        if (expected && (got != expected || escaped != expected_escaped))
+            fail_msg("%s closes at %td, not %td, %.*s", k->name, got ? got - text : -1,
+                     expected - text, (int)(end - text), text);
     }
 }
 
