@@ -472,6 +472,7 @@ static void collect_feed(struct metric_writer *writer, const struct slice labels
                          const struct kv_feed *feed)
 {
     metric_sample(writer, METRIC_ID_kv_feed_connected, labels, kv_feed_is_connected(feed));
+    metric_sample(writer, METRIC_ID_kv_feed_bytes, labels, (double)kv_feed_bytes(feed));
     for (int i = 0; i < KV_FEED_COUNTS; i++) {
         struct slice with_kind[] = { labels[0], labels[1], slice_str(kv_feed_count_names[i]) };
 

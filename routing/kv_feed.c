@@ -33,6 +33,7 @@ struct kv_feed {
     /* Written by the index thread, read by all. */
     _Atomic uint32_t column, page_tokens;
     _Atomic bool connected, heard;
+    _Atomic uint64_t bytes;
     _Atomic uint64_t counts[KV_FEED_COUNTS];
 };
 
@@ -54,11 +55,14 @@ static void publish_state(struct kv_feed *feed)
 {
     bool connected = true, heard = true;
     uint32_t page_tokens = 0;
+    uint64_t bytes = kv_pages_bytes(&feed->filled.shared);
 
     for (size_t i = 0; i < feed->settings.ranks; i++) {
         const struct kv_publisher *publisher = &feed->publishers[i];
-        uint32_t tokens = publisher->source.mirror.page_tokens;
+        const struct kv_mirror *mirror = &publisher->source.mirror;
+        uint32_t tokens = mirror->page_tokens;
 
+        bytes += kv_pages_bytes(&mirror->pages);
         connected &= publisher->connected;
         heard &= publisher->heard;
         page_tokens = tokens > page_tokens ? tokens : page_tokens;
@@ -67,6 +71,7 @@ static void publish_state(struct kv_feed *feed)
     atomic_store_explicit(&feed->column, feed->filled.number, memory_order_relaxed);
     atomic_store_explicit(&feed->connected, connected, memory_order_relaxed);
     atomic_store_explicit(&feed->heard, heard, memory_order_relaxed);
+    atomic_store_explicit(&feed->bytes, bytes, memory_order_relaxed);
 }
 
 void kv_feed_publish(struct kv_feed *feed)
@@ -126,6 +131,7 @@ static void feed_silence(struct kv_feed *feed)
     atomic_store_explicit(&feed->heard, false, memory_order_relaxed);
     atomic_store_explicit(&feed->column, PREFIX_COLUMN_NONE, memory_order_relaxed);
     atomic_store_explicit(&feed->page_tokens, 0, memory_order_relaxed);
+    atomic_store_explicit(&feed->bytes, 0, memory_order_relaxed);
 }
 
 static void open_publisher(struct kv_feed *feed, uint32_t rank)
@@ -237,6 +243,11 @@ uint32_t kv_feed_column(const struct kv_feed *feed)
 uint32_t kv_feed_page_tokens(const struct kv_feed *feed)
 {
     return atomic_load_explicit(&feed->page_tokens, memory_order_relaxed);
+}
+
+uint64_t kv_feed_bytes(const struct kv_feed *feed)
+{
+    return atomic_load_explicit(&feed->bytes, memory_order_relaxed);
 }
 
 uint64_t kv_feed_count(const struct kv_feed *feed, enum kv_feed_count which)

@@ -43,6 +43,9 @@ uint32_t kv_feed_column(const struct kv_feed *feed);
  */
 uint32_t kv_feed_page_tokens(const struct kv_feed *feed);
 
+/* Memory that the engine's pages take; the index is not in it. */
+uint64_t kv_feed_bytes(const struct kv_feed *feed);
+
 /* What a feed counts: the rows of its metrics. */
 enum kv_feed_count {
 #define KV_FEED_COUNT(id, name) KV_FEED_##id,

@@ -8,6 +8,7 @@
 #include "gateway/token/blocks.h"
 #include "routing/kv_feed.h"
 #include "routing/kv_model.h"
+#include "routing/kv_pages.h"
 #include "routing/kv_url.h"
 #include "tests/engine/kv_batch.c" /* the engine is a program, not a library */
 
@@ -475,6 +476,8 @@ static void a_feed_may_listen_elsewhere_and_fall_silent(void **state)
     while (kv_feed_is_connected(rig.feed) || kv_feed_column(rig.feed) != PREFIX_COLUMN_NONE)
         assert_true(clock_now_us() < until_us);
     assert_false(kv_feed_is_heard(rig.feed));
+    while (kv_feed_bytes(rig.feed) > 0)
+        assert_true(clock_now_us() < until_us);
     publisher_release(&other);
     rig_release(&rig);
 }
@@ -577,6 +580,7 @@ static void ranks_fill_one_column(void **state)
     assert_int_equal(held(&rig, rig.feed, 7), BLOCKS);
     assert_int_equal(held(&rig, rig.feed, 8), BLOCKS);
     wait_count(rig.feed, KV_FEED_RESTARTS, 1);
+    assert_true(kv_feed_bytes(rig.feed) >= (size_t)2 * BLOCKS * sizeof(struct kv_page));
     wait_count(rig.feed, KV_FEED_CONNECTS, 2);
     publisher_release(&second);
     rig_release(&rig);
