@@ -382,12 +382,10 @@ void holdings_sent(struct holdings *holdings, const struct endpoint *endpoint,
         kv_model_expect(holding->model, &guess);
 }
 
-void holdings_computed(struct holdings *holdings, const struct endpoint *endpoint,
-                       const struct holdings_prompt *prompt)
+void holdings_computed(const struct endpoint *endpoint, const struct holdings_prompt *prompt)
 {
     struct holding *holding = holding_of(endpoint);
 
-    (void)holdings;
     if (!holding || prompt->count == 0 || listens(holding, prompt))
         return;
     if (prompt->events_know)
@@ -423,14 +421,12 @@ static void learn_trust(struct holding *holding, uint64_t expected, uint64_t fou
                           memory_order_relaxed);
 }
 
-void holdings_learn(struct holdings *holdings, const struct endpoint *endpoint,
-                    const struct holdings_prompt *prompt, uint64_t expected,
-                    const struct holdings_report *report)
+void holdings_learn(const struct endpoint *endpoint, const struct holdings_prompt *prompt,
+                    uint64_t expected, const struct holdings_report *report)
 {
     struct holding *holding = holding_of(endpoint);
     uint64_t found = report->cached_said ? report->cached : 0;
 
-    (void)holdings;
     if (!holding || !tells(holding, report))
         return;
     if (found > report->tokens) {
@@ -447,11 +443,10 @@ void holdings_learn(struct holdings *holdings, const struct endpoint *endpoint,
                        (uint32_t)(found / prompt->block));
 }
 
-void holdings_lost(struct holdings *holdings, const struct endpoint *endpoint)
+void holdings_lost(const struct endpoint *endpoint)
 {
     const struct holding *holding = holding_of(endpoint);
 
-    (void)holdings;
     if (holding)
         kv_model_clear(holding->model);
 }

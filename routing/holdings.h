@@ -75,8 +75,7 @@ uint64_t holdings_expected(const struct endpoint *endpoint, const struct holding
 void holdings_sent(struct holdings *holdings, const struct endpoint *endpoint,
                    const struct holdings_prompt *prompt, size_t known, uint64_t until_us);
 /* Its first token has come: the prompt is computed. Any thread. */
-void holdings_computed(struct holdings *holdings, const struct endpoint *endpoint,
-                       const struct holdings_prompt *prompt);
+void holdings_computed(const struct endpoint *endpoint, const struct holdings_prompt *prompt);
 /* What the engine's usage says of the prompt. */
 struct holdings_report {
     uint64_t tokens, cached;
@@ -86,11 +85,10 @@ struct holdings_report {
 /* Of the prompt's tokens `expected` should have been found in the cache. What cannot be (more than
  * the prompt has, by the engine's own word) is counted and teaches nothing; a report without cached
  * tokens means none from an engine that has reported some before, else nothing. Any thread. */
-void holdings_learn(struct holdings *holdings, const struct endpoint *endpoint,
-                    const struct holdings_prompt *prompt, uint64_t expected,
-                    const struct holdings_report *report);
+void holdings_learn(const struct endpoint *endpoint, const struct holdings_prompt *prompt,
+                    uint64_t expected, const struct holdings_report *report);
 /* The engine is not there any more: what a model had of its cache is void. Any thread. */
-void holdings_lost(struct holdings *holdings, const struct endpoint *endpoint);
+void holdings_lost(const struct endpoint *endpoint);
 
 /* With the endpoint's state; any thread. NULL is fine. */
 void holding_free(struct holding *holding);

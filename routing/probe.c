@@ -61,7 +61,7 @@ static uint64_t on_answer(void *user, struct asked *asked, const struct reason *
 
     (void)body;
     if (reason == &reason_dial_failed) /* nobody listens: what comes back there comes back empty */
-        holdings_lost(probes->control->holdings, asked->endpoint);
+        holdings_lost(asked->endpoint);
     if (good)
         pool_note_answer(asked->pool->state);
     metric_series_add(metric_series(probes->control->metrics, METRIC_ID_probes, labels), 1);

@@ -189,7 +189,7 @@ void prediction_computed(const struct exchange *x)
     struct holdings_prompt prompt = prediction_prompt(x);
 
     if (prompt.count > 0)
-        holdings_computed(x->worker->holdings, x->endpoint, &prompt);
+        holdings_computed(x->endpoint, &prompt);
 }
 
 static void settle_cached(const struct exchange *x)
@@ -203,8 +203,7 @@ static void settle_cached(const struct exchange *x)
     };
 
     if (x->endpoint && prompt.count > 0)
-        holdings_learn(x->worker->holdings, x->endpoint, &prompt, x->choice.reported_tokens,
-                       &report);
+        holdings_learn(x->endpoint, &prompt, x->choice.reported_tokens, &report);
 }
 
 static void say_change(const struct exchange *x, enum agreement_change change)

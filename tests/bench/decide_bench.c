@@ -89,7 +89,7 @@ static void store(struct bench *bench, const struct endpoint *endpoint, const ui
     static struct prefix_match matches[4096];
     struct holdings_prompt prompt = prompt_of(keys, count);
 
-    holdings_computed(bench->holdings, endpoint, &prompt);
+    holdings_computed(endpoint, &prompt);
     if (++bench->stored % BATCH != 0)
         return;
     do

@@ -146,7 +146,7 @@ static void what_is_known_is_not_guessed_again(void **state)
     (void)state;
     rig_init(&rig, two);
     rig.prompt.count = BLOCKS / 2;
-    holdings_computed(rig.holdings, endpoint_at(&rig, 1), &rig.prompt);
+    holdings_computed(endpoint_at(&rig, 1), &rig.prompt);
     wait_match(&rig, 1, BLOCKS / 2, 0);
     rig.prompt.count = BLOCKS;
     expect(&rig, 1, BLOCKS / 2 * BLOCK);
@@ -167,13 +167,13 @@ static void what_was_sent_is_expected_and_then_held_by_that_endpoint(void **stat
     wait_match(&rig, 1, BLOCKS, BLOCKS);
     assert_int_equal(found_of(&rig, 0).blocks, 0);
     expect(&rig, 1, 0);
-    holdings_computed(rig.holdings, endpoint_at(&rig, 1), &rig.prompt);
+    holdings_computed(endpoint_at(&rig, 1), &rig.prompt);
     wait_match(&rig, 1, BLOCKS, 0);
     expect(&rig, 1, BLOCKS * BLOCK);
     rig.prompt.tokens = BLOCKS * BLOCK; /* the last token is always computed */
     expect(&rig, 1, (BLOCKS - 1) * BLOCK);
     assert_int_equal(found_of(&rig, 1).blocks, BLOCKS - 1);
-    holdings_lost(rig.holdings, endpoint_at(&rig, 1));
+    holdings_lost(endpoint_at(&rig, 1));
     wait_match(&rig, 1, 0, 0);
     rig_release(&rig);
 }
@@ -185,11 +185,11 @@ static void a_cache_has_the_room_that_is_said(void **state)
 
     (void)state;
     rig_init(&rig, two);
-    holdings_computed(rig.holdings, endpoint_at(&rig, 0), &rig.prompt);
+    holdings_computed(endpoint_at(&rig, 0), &rig.prompt);
     wait_match(&rig, 0, BLOCKS, 0);
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         others[i] = i + 1;
-    holdings_computed(rig.holdings, endpoint_at(&rig, 0),
+    holdings_computed(endpoint_at(&rig, 0),
                       &(struct holdings_prompt){ .keys = others, .count = 12, .block = BLOCK });
     wait_match(&rig, 0, 4, 0); /* 256 tokens are 16 blocks */
     rig_release(&rig);
@@ -198,7 +198,7 @@ static void a_cache_has_the_room_that_is_said(void **state)
 /* Of 128 tokens so many were found; -1: nothing is said of it. */
 static void learn(struct rig *rig, int64_t found)
 {
-    holdings_learn(rig->holdings, endpoint_at(rig, 0), &rig->prompt, 128,
+    holdings_learn(endpoint_at(rig, 0), &rig->prompt, 128,
                    &(struct holdings_report){
                        .tokens = 129, .cached = (uint64_t)found, .cached_said = found >= 0 });
 }
@@ -220,7 +220,7 @@ static void usage_teaches_what_a_match_is_worth(void **state)
     (void)state;
     rig_init(&rig, two);
     endpoint = endpoint_at(&rig, 0);
-    holdings_computed(rig.holdings, endpoint, &rig.prompt);
+    holdings_computed(endpoint, &rig.prompt);
     wait_match(&rig, 0, BLOCKS, 0);
     for (int i = 0; i < 100; i++) /* an engine that never says */
         learn(&rig, -1);
