@@ -84,13 +84,13 @@ class Address(Scenario):
                     with RawClient(gateway.port, timeout=self.slower(10)) as client:
                         client.send(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
                         self.assertEqual(client.read_answer().status, 200)
-                except (AssertionError, OSError) as error:
+                except Exception as error:  # whatever it is, it was not served
                     lost.append(error)
         threads = [threading.Thread(target=ask) for _ in range(4)]
         for thread in threads:
             thread.start()
         try:
-            for _ in range(8):
+            for _ in range(12):
                 status, out, err = command("run", "-c", gateway.path)
                 self.assertEqual(status, 1)
                 self.assertIn("Address already in use", out + err)
