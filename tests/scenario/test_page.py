@@ -115,16 +115,20 @@ class Page(Scenario):
         full = {"endpoint": "full", "ready": True, "weight": 1, "inflight": 12, "served": 50000, "failed": 3, "probe_failing": False,
                 "ejected_for_ms": 0, "prompt_tokens": 1000, "cached_tokens": 410, "predicted_cached_tokens": 430,
                 "own": {"queued_s": 0.25, "queued_tokens": 4000, "live_tokens": 9000, "prefills": 2, "decodes": 10},
-                "reported": {"age_ms": 20, "waiting": 1, "running": 11, "usage": 0.62, "capacity_tokens": 307328}, "pace": {"token_s": 0.0000628}}
+                "reported": {"age_ms": 20, "waiting": 1, "running": 11, "usage": 0.62, "capacity_tokens": 307328}, "pace": {"token_s": 0.0000628},
+                "cache": {"source": "events", "connected": True, "page_tokens": 16, "trust": 0.96}}
         bare = {"endpoint": "bare", "ready": True, "own": {}, "reported": {"usage": None, "capacity_tokens": None, "waiting": None}}
-        states = [{"endpoint": "back", "ready": True, "weight": 0.4}, {"endpoint": "out", "ready": False, "ejected_for_ms": 12000},
+        states = [{"endpoint": "back", "ready": True, "weight": 0.4, "cache": {"source": "events", "connected": False}}, {"endpoint": "out", "ready": False, "ejected_for_ms": 12000},
                   {"endpoint": "down", "ready": False, "probe_failing": True}]
         said = {"fleet": 7, "models": [], "pools": [{"pool": "p", "engine": "vllm", "route": "price", "waiting": 4, "panic": True,
                                                     "endpoints": [full, bare, *states]}]}
         tab = self.look_at(self.stand_in(said))
         rows = [[re.sub(r"\s+", " ", cell) for cell in row] for row in tab.value(ROWS)]
-        self.assertEqual(rows[0][:8], ["full", "ready", "12", "250 ms", "11 run, 1 wait", "62 % of 307k", "41 % (43 %)", "63 \u00b5s"])
-        self.assertEqual(rows[1][:8], ["bare", "ready"] + ["\u2014"] * 6)
+        self.assertEqual(rows[0][:9], ["full", "ready", "12", "250 ms", "11 run, 1 wait", "62 % of 307k", "41 % (43 %)", "events 96 %", "63 \u00b5s"])
+        self.assertEqual(rows[1][:9], ["bare", "ready"] + ["\u2014"] * 7)
+        self.assertEqual([row[7] for row in rows[2:]], ["events, lost", "\u2014", "\u2014"])
+        self.assertEqual(tab.value("[...document.querySelectorAll('#tile-ready .parts i')].map(part => [part.className, part.style.flexGrow])"),
+                         [["good", "2"], ["warn", "1"], ["bad", "2"]])
         self.assertEqual([row[1] for row in rows[2:]], ["returning 40 %", "ejected 12.0 s", "check fails"])
         self.assertEqual(tab.value("document.querySelector('.row .bar i').style.width"), "100%")
         for tile, value, note in (("ready", "3 / 5", "2 in trouble"), ("held", "4", "waiting for room"),
@@ -189,6 +193,9 @@ class Page(Scenario):
         self.assertLess(len(tab.value(ROWS)), 60)
         self.assertTrue(tab.value("(map => map.getContext('2d').getImageData(0, 0, map.width, map.height).data.some(Boolean))"
                                   "(document.querySelector('.map'))"), "the map is empty")
+        tab.value("document.querySelector('.map').dispatchEvent(new MouseEvent('mousemove', {clientX: document.querySelector('.map').getBoundingClientRect().x + 15,"
+                  " clientY: document.querySelector('.map').getBoundingClientRect().y + 5}))")
+        self.assertEqual(tab.value("document.querySelector('.map').title"), urls[1])
         tab.value("window.scrollTo(0, document.body.scrollHeight)")
         self.shown(tab, "the last row", ROWS, lambda rows: urls[-1] in [row[0] for row in rows])
         self.assertLess(len(tab.value(ROWS)), 60)
