@@ -9,6 +9,12 @@
  * held by one endpoint, `new` by nobody, `shared` has its first quarter, a system prompt, at 16
  * endpoints and the rest at one.
  *
+ * Every hundred decisions two things are timed that have nothing to do with ours, for what this
+ * machine makes of so short a time: `spin` is arithmetic that touches no memory, `lines` reads as
+ * many cache lines as a prompt has blocks, at random and without depending on each other. Where
+ * their p99 is far above their p50 the machine is not quiet, and no decision's p99 is to be
+ * believed.
+ *
  * bench_decide [blocks...]: sizes to run with, 10000000 when left out.
  */
 #include "gateway/base/clock.h"
@@ -18,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #define PROMPT    512
@@ -25,7 +32,10 @@
 #define DECISIONS 4000
 #define SYSTEMS   64 /* system prompts */
 #define COPIES    16
-#define BATCH     32 /* 128 KB of keys on their way to the index thread */
+#define BATCH     32   /* 128 KB of keys on their way to the index thread */
+#define TURN      100  /* decisions, then as often what the machine makes of nothing */
+#define SPINS     2000 /* some 10 us */
+#define LINES     (256 << 20 >> 6)
 
 static const size_t fleets[] = { 8, 100, 256, 1024 };
 static const struct directive_set *const sets[] = { &models_set, &pools_set, &pipeline_set,
@@ -42,6 +52,7 @@ struct bench {
     struct decision *decision;
     uint64_t prompts; /* of OWN, and as many of SHARED */
     uint64_t stored;
+    uint64_t *lines; /* memory that is nobody's */
 };
 
 static uint64_t mix(uint64_t z)
@@ -129,6 +140,24 @@ static void load_endpoints(const struct bench *bench)
         }
 }
 
+/* What one kind of thing took, each time. */
+struct times {
+    double took[DECISIONS], cpu;
+    double start, cpu_start;
+};
+
+static void times_start(struct times *times)
+{
+    times->cpu_start = seconds(CLOCK_THREAD_CPUTIME_ID);
+    times->start = seconds(CLOCK_MONOTONIC);
+}
+
+static void times_stop(struct times *times, size_t i)
+{
+    times->took[i] = seconds(CLOCK_MONOTONIC) - times->start;
+    times->cpu += seconds(CLOCK_THREAD_CPUTIME_ID) - times->cpu_start;
+}
+
 static int compare(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -136,38 +165,94 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static void times_print(struct times *times, const char *name)
+{
+    qsort(times->took, DECISIONS, sizeof(times->took[0]), compare);
+    printf("  %-6s p50 %6.1f us  p99 %6.1f us  CPU %6.1f us", name,
+           times->took[DECISIONS / 2] * 1e6, times->took[DECISIONS * 99 / 100] * 1e6,
+           times->cpu / DECISIONS * 1e6);
+}
+
+static uint64_t spin(uint64_t x)
+{
+    for (int i = 0; i < SPINS; i++)
+        x = mix(x);
+    return x;
+}
+
+static uint64_t read_lines(const uint64_t *memory, uint64_t from)
+{
+    uint64_t sum = 0;
+
+    for (uint64_t i = 0; i < PROMPT; i++)
+        sum += memory[mix(from * PROMPT + i) % LINES * 8];
+    return sum;
+}
+
+static uint64_t *lines_new(void)
+{
+    uint64_t *memory =
+        mmap(NULL, (size_t)LINES * 64, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    CHECK(memory != MAP_FAILED);
+    madvise(memory, (size_t)LINES * 64, MADV_HUGEPAGE);
+    memset(memory, 1, (size_t)LINES * 64);
+    return memory;
+}
+
+static void time_machine(const struct bench *bench, uint64_t from, struct times *spins,
+                         struct times *lines)
+{
+    static volatile uint64_t sink;
+
+    for (uint64_t i = from; i < from + TURN; i++) {
+        times_start(spins);
+        sink = spin(i);
+        times_stop(spins, i);
+        times_start(lines);
+        sink = read_lines(bench->lines, i);
+        times_stop(lines, i);
+    }
+    (void)sink;
+}
+
+/* Returns whether something of the prompt is cached where it would go. */
+static bool decide_one(struct bench *bench, enum kind kind, uint64_t i, struct times *times)
+{
+    uint64_t keys[PROMPT];
+    struct decide_call call = { .pool = bench->pool,
+                                .now_us = clock_now_us(),
+                                .tokens = PROMPT * BLOCK + 1,
+                                .output = 200,
+                                .holdings = bench->holdings };
+    const struct endpoint *endpoint;
+    struct choice choice;
+
+    prompt_keys(kind, mix(i) % bench->prompts, keys);
+    call.prompt = prompt_of(keys, PROMPT);
+    times_start(times);
+    if (decide(bench->decision, &call, &endpoint, &choice) != DECIDE_CHOSEN)
+        abort();
+    times_stop(times, i);
+    return choice.cached_tokens > 0;
+}
+
 static void decide_all(struct bench *bench, enum kind kind)
 {
-    static double took[DECISIONS];
-    double cpu = 0;
+    static struct times times, spins, lines;
     size_t there = 0;
 
+    times.cpu = spins.cpu = lines.cpu = 0;
     for (uint64_t i = 0; i < DECISIONS; i++) {
-        uint64_t number = mix(i) % bench->prompts, keys[PROMPT];
-        struct decide_call call = { .pool = bench->pool,
-                                    .now_us = clock_now_us(),
-                                    .tokens = PROMPT * BLOCK + 1,
-                                    .output = 200,
-                                    .holdings = bench->holdings };
-        const struct endpoint *endpoint;
-        struct choice choice;
-        double start, cpu_start;
-
-        prompt_keys(kind, number, keys);
-        call.prompt = prompt_of(keys, PROMPT);
-        cpu_start = seconds(CLOCK_THREAD_CPUTIME_ID);
-        start = seconds(CLOCK_MONOTONIC);
-        if (decide(bench->decision, &call, &endpoint, &choice) != DECIDE_CHOSEN)
-            abort();
-        took[i] = seconds(CLOCK_MONOTONIC) - start;
-        cpu += seconds(CLOCK_THREAD_CPUTIME_ID) - cpu_start;
-        there += choice.cached_tokens > 0;
+        there += decide_one(bench, kind, i, &times);
+        if ((i + 1) % TURN == 0)
+            time_machine(bench, i + 1 - TURN, &spins, &lines);
     }
-    qsort(took, DECISIONS, sizeof(took[0]), compare);
-    printf(
-        "  %-6s p50 %6.1f us  p99 %6.1f us  CPU %6.1f us  to where something is cached %5.1f %%\n",
-        kind_names[kind], took[DECISIONS / 2] * 1e6, took[DECISIONS * 99 / 100] * 1e6,
-        cpu / DECISIONS * 1e6, 100.0 * (double)there / DECISIONS);
+    times_print(&times, kind_names[kind]);
+    printf("  to where something is cached %5.1f %%\n", 100.0 * (double)there / DECISIONS);
+    times_print(&spins, "  spin");
+    times_print(&lines, "  lines");
+    printf("\n");
 }
 
 static struct conf *make_conf(size_t endpoints, uint64_t blocks)
@@ -195,7 +280,9 @@ static struct conf *make_conf(size_t endpoints, uint64_t blocks)
 static void run(uint64_t blocks, size_t endpoints)
 {
     struct conf *conf = make_conf(endpoints, blocks);
-    struct bench bench = { .holdings = holdings_new(conf), .decision = decision_new() };
+    struct bench bench = { .holdings = holdings_new(conf),
+                           .decision = decision_new(),
+                           .lines = lines_new() };
     struct buf errors;
 
     buf_init(&errors, SIZE_MAX);
@@ -207,6 +294,7 @@ static void run(uint64_t blocks, size_t endpoints)
     printf("%zu endpoints, %.3g blocks\n", endpoints, (double)blocks);
     for (enum kind kind = 0; kind < KINDS; kind++)
         decide_all(&bench, kind);
+    munmap(bench.lines, (size_t)LINES * 64);
     decision_free(bench.decision);
     fleet_unref(bench.fleet);
     holdings_free(bench.holdings);
