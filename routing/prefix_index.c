@@ -243,8 +243,8 @@ static bool is_in_use(const struct prefix_index *index, uint32_t column)
 
 void prefix_index_fetch(const struct prefix_index *index, uint64_t key)
 {
-    struct prefix_place place =
-        prefix_place_of(key, atomic_load_explicit(&index->table.count, memory_order_relaxed));
+    struct prefix_place place = prefix_place_of(
+        key, prefix_span_of(atomic_load_explicit(&index->table.count, memory_order_relaxed)));
 
     __builtin_prefetch(&index->table.buckets[place.at[0]]);
     __builtin_prefetch(&index->table.buckets[place.at[1]]);

@@ -61,7 +61,7 @@ static void fetch_bucket(struct walk *walk, size_t block)
 
     if (block >= walk->count)
         return;
-    place = prefix_place_of(walk->keys[block], walk->buckets);
+    place = prefix_place_of(walk->keys[block], prefix_span_of(walk->buckets));
     ahead->bucket[0] = &walk->index->table.buckets[place.at[0]];
     ahead->bucket[1] = &walk->index->table.buckets[place.at[1]];
     __builtin_prefetch(ahead->bucket[0]);

@@ -5,7 +5,9 @@
  * Cuckoo Hashing, 2001; M. Dietzfelbinger, C. Weidling: 2007 for buckets), so a look-up touches two
  * lines at most, whoever chose the keys. The table grows by one bucket at a time at its end, which
  * takes over entries of one other bucket (W. Litwin: Linear Hashing, 1980): no pause, no second
- * copy, and it stays four fifths full. Address space for its largest size is reserved at the start.
+ * copy. It stays three fifths full while it may grow, 27 bytes a block, for then most look-ups end
+ * with the first line; at its limit it fills nearly whole. Address space for its largest size
+ * is reserved at the start.
  *
  * An entry is free when its word has no holders; any key may occur. The writer fills an entry key
  * first, and copies a moved one before it empties the old; a reader that finds its key, reads the
@@ -32,6 +34,7 @@ struct prefix_table {
     uint64_t reserved;      /* buckets there is address space for */
     uint64_t limit;         /* the most there may be now; at least `count` */
     uint64_t blocks;        /* entries with holders */
+    uint64_t hand;          /* the bucket to settle next */
     uint64_t walk_seed; /* which entries move when room is made; where shedding begins to look */
     /* Called for an entry that moved, with its new slot; the writer. May change the word. */
     void (*moved)(void *user, struct prefix_entry *entry, uint64_t slot);
@@ -46,13 +49,23 @@ struct prefix_place {
     uint64_t at[2];
 };
 
-/* The address of a hash: by as many bits as there are buckets, one less past the end. */
-static inline uint64_t prefix_bucket_of(uint64_t hash, uint64_t count)
-{
-    uint64_t mask = ~(uint64_t)0 >> __builtin_clzll(count | 1);
-    uint64_t at = hash & mask;
+/* So many buckets, and the bits of a hash that address them. */
+struct prefix_span {
+    uint64_t count, mask;
+};
 
-    return at < count ? at : at & mask >> 1;
+static inline struct prefix_span prefix_span_of(uint64_t count)
+{
+    return (struct prefix_span){ count, ~(uint64_t)0 >> __builtin_clzll(count | 1) };
+}
+
+/* The address of a hash: by as many bits as there are buckets, one less past the end. No branch:
+ * nobody could predict it. */
+static inline uint64_t prefix_bucket_of(uint64_t hash, struct prefix_span span)
+{
+    uint64_t at = hash & span.mask;
+
+    return at & span.mask >> (at >= span.count);
 }
 
 /* Keys need not be hashes. (The finalizer of MurmurHash3, A. Appleby.) */
@@ -63,23 +76,27 @@ static inline uint64_t prefix_key_mix(uint64_t key)
     return key ^ key >> 33;
 }
 
-static inline struct prefix_place prefix_place_of(uint64_t key, uint64_t count)
+static inline struct prefix_place prefix_place_of(uint64_t key, struct prefix_span span)
 {
     uint64_t mixed = prefix_key_mix(key);
 
-    return (struct prefix_place){ { prefix_bucket_of(mixed & UINT32_MAX, count),
-                                    prefix_bucket_of(mixed >> 32, count) } };
+    return (struct prefix_place){ { prefix_bucket_of(mixed & UINT32_MAX, span),
+                                    prefix_bucket_of(mixed >> 32, span) } };
+}
+
+static inline unsigned prefix_entry_is(const struct prefix_entry *entry, uint64_t key)
+{
+    return atomic_load_explicit(&entry->key, memory_order_acquire) == key;
 }
 
 /* The entry of `key` in this bucket, or NULL. Any thread. */
 static inline struct prefix_entry *prefix_bucket_look(struct prefix_bucket *bucket, uint64_t key)
 {
-    unsigned found = 0;
+    _Static_assert(PREFIX_BUCKET_ENTRIES == 4, "all of them, without a branch between");
+    unsigned found =
+        prefix_entry_is(&bucket->entry[0], key) | prefix_entry_is(&bucket->entry[1], key) << 1 |
+        prefix_entry_is(&bucket->entry[2], key) << 2 | prefix_entry_is(&bucket->entry[3], key) << 3;
 
-    for (unsigned i = 0; i < PREFIX_BUCKET_ENTRIES; i++) /* all four, without a branch between */
-        found |=
-            (unsigned)(atomic_load_explicit(&bucket->entry[i].key, memory_order_acquire) == key)
-            << i;
     for (; found; found &= found - 1) {
         struct prefix_entry *entry = &bucket->entry[__builtin_ctz(found)];
 
