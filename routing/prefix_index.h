@@ -18,7 +18,8 @@
  * Bounded by the bytes given at construction. Where a block has no room left, one that was not
  * matched lately makes room for it (second chance); speculative blocks, which end by themselves,
  * are spared. So holes appear in the middle of prompts, and a match reads every block up to the
- * first one that is missing: leaping ahead would take a hole for a holder.
+ * first one that is missing: leaping ahead would take a hole for a holder (prefix_match.c says what
+ * a right leap would cost).
  */
 #ifndef SLUICE_ROUTING_PREFIX_INDEX_H
 #define SLUICE_ROUTING_PREFIX_INDEX_H

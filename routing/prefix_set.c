@@ -273,7 +273,7 @@ static bool build(struct prefix_sets *sets, size_t count, uint64_t owner, uint64
         for (unsigned i = 0; i < count; i++)
             list_put(&sets->lines[first], i, holders[i]);
     head_put(&sets->lines[first], head);
-    *ret_word = first << 4 | PREFIX_WORD_SET;
+    *ret_word = first << 8 | (uint64_t)head.class << 4 | PREFIX_WORD_SET;
     return true;
 }
 
@@ -551,7 +551,7 @@ void prefix_set_moved(struct prefix_sets *sets, uint64_t word, uint64_t owner)
 void prefix_word_free(struct prefix_sets *sets, uint64_t word)
 {
     if (word & PREFIX_WORD_SET)
-        lines_free(sets, word >> 4);
+        lines_free(sets, word >> 8);
 }
 
 bool prefix_sets_next_owner(struct prefix_sets *sets, uint64_t *ret_owner)

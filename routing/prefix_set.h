@@ -3,7 +3,8 @@
  *
  *     bit 0           PREFIX_WORD_SET: there is a set
  *     bits 1 and 2    how far the block is from being shed, 0: next; a match says 3
- *     bits 4 to 63    three holders of 20 bits, or the first line of the set
+ *     bits 4 to 63    three holders of 20 bits; or of the set, how many lines it has (as a power of
+ *                     two, bits 4 to 7) and which is the first
  *     a holder        column (14 bits), tiers (3), generation of speculation (3; 0: none)
  *
  * A set is a power of two of cache lines and of one of two forms, whichever takes fewer lines. A
@@ -105,7 +106,13 @@ static inline bool prefix_word_is_empty(uint64_t word)
 /* NULL: the holders lie in the word. */
 static inline struct prefix_line *prefix_word_lines(const struct prefix_sets *sets, uint64_t word)
 {
-    return word & PREFIX_WORD_SET ? sets->lines + (word >> 4) : NULL;
+    return word & PREFIX_WORD_SET ? sets->lines + (word >> 8) : NULL;
+}
+
+/* Of a set: how many lines are its own. */
+static inline unsigned prefix_word_line_count(uint64_t word)
+{
+    return 1u << (word >> 4 & 15);
 }
 
 /* The i-th holder of a list's lines. */

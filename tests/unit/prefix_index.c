@@ -268,6 +268,46 @@ static void the_index_says_what_it_was_told(void **state)
     }
 }
 
+/* The block is there on this tier and on no other; PREFIX_TIER_COUNT: on none. */
+static void put_on(struct prefix_index *index, struct model *model, size_t key, size_t column,
+                   enum prefix_tier tier)
+{
+    for (enum prefix_tier t = 0; t < PREFIX_TIER_COUNT; t++)
+        if (t == tier)
+            prefix_index_store(index, model->keys[key], model->columns[column], t);
+        else if (model->held[key][column] >> t & 1)
+            prefix_index_remove(index, model->keys[key], model->columns[column], t);
+    model->held[key][column] = tier < PREFIX_TIER_COUNT ? (uint8_t)(1 << tier) : 0;
+}
+
+/* What most prompts look like: everything is there, but for a few blocks. */
+static void few_holes_in_what_many_hold_are_all_found(void **state)
+{
+    static const size_t holders[] = { 1, 2, 3, 4, 14, 15, 64, 65, 130, COLUMNS };
+
+    (void)state;
+    for (uint32_t gap = 0; gap < 32; gap += 31) {
+        struct prefix_index *index = prefix_index_new(ROOMY);
+        uint64_t seed = 13 + gap;
+        struct model *model = model_new(index, &seed, gap);
+
+        for (size_t i = 0; i < 4 * ARRAY_LEN(holders); i++) {
+            size_t count = holders[i % ARRAY_LEN(holders)];
+
+            for (size_t k = 0; k < KEYS; k++)
+                for (size_t c = 0; c < COLUMNS; c++)
+                    put_on(index, model, k, c, c < count ? PREFIX_TIER_GPU : PREFIX_TIER_COUNT);
+            for (size_t n = 0; n < 30; n++) {
+                assert_matches(index, model, &model->held[0][0]);
+                put_on(index, model, random_below(&seed, KEYS), random_below(&seed, count),
+                       1 + random_below(&seed, PREFIX_TIER_COUNT));
+            }
+        }
+        free(model);
+        prefix_index_free(index);
+    }
+}
+
 static void holders_are_counted_as_they_are(void **state)
 {
     struct prefix_index *index = prefix_index_new(ROOMY);
@@ -514,6 +554,7 @@ int main(void)
         cmocka_unit_test(a_restarted_endpoint_begins_empty_and_its_old_column_comes_back_swept),
         cmocka_unit_test(columns_run_out_and_come_back),
         cmocka_unit_test(the_index_says_what_it_was_told),
+        cmocka_unit_test(few_holes_in_what_many_hold_are_all_found),
         cmocka_unit_test(holders_are_counted_as_they_are),
         cmocka_unit_test(a_full_index_sheds_and_still_walks_block_by_block),
         cmocka_unit_test(what_is_matched_again_and_again_outlives_what_is_not),
