@@ -56,8 +56,8 @@ static const struct slice paths_admin[] = {
 #define AFTER_BASE true
 
 const struct engine_type engine_types[ENGINE_COUNT] = {
-#define ENGINE(id, name, health, metrics, gauges, adapters, paths)                                 \
-    [ENGINE_##id] = { name, health, metrics, ENGINE_##gauges, adapters, paths },
+#define ENGINE(id, name, health, metrics, loads, gauges, adapters, paths)                          \
+    [ENGINE_##id] = { name, health, metrics, loads, ENGINE_##gauges, adapters, paths },
 #include "routing/engines.def"
 #undef ENGINE
 };

@@ -18,6 +18,7 @@ struct engine_type {
     const char *name;
     const char *health_path;
     const char *metrics_path; /* NULL: none */
+    const char *loads_path;   /* its load as JSON, where it has no metrics page; NULL: none */
     enum engine_id gauges;    /* whose rows of gauges.def tell what is on it */
     bool names_base;          /* its requests name an adapter "base:adapter", its lists "adapter" */
     /* Allow-list for clients, NULL-terminated; a '*' stands for one segment that is not empty. */

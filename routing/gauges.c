@@ -29,7 +29,9 @@ static const struct row rows[] = {
 #define ADAPTERS(engine, name, running, waiting)                                                   \
     { ENGINE_##engine, ROW_ADAPTERS, SLICE_INIT(name), { running, waiting } },
 #define REPORT(...)
+#define LOAD(...)
 #include "routing/gauges.def"
+#undef LOAD
 #undef REPORT
 #undef ADAPTERS
 #undef GAUGE
@@ -74,14 +76,32 @@ static bool read_number(struct slice text, double *ret_value)
     return end != copy && *end == 0 && isfinite(*ret_value) && *ret_value >= 0;
 }
 
+static bool can_be(enum gauge gauge, double value)
+{
+    return value >= 0 && value <= (gauge == GAUGE_USAGE ? 1 : COUNT_MAX);
+}
+
 bool gauges_number(enum gauge gauge, struct slice text, double *ret_value)
 {
     double value;
 
-    if (!read_number(text, &value) || value > (gauge == GAUGE_USAGE ? 1 : COUNT_MAX))
+    if (!read_number(text, &value) || !can_be(gauge, value))
         return false;
     *ret_value = value;
     return true;
+}
+
+void gauges_add(struct gauges *gauges, enum gauge gauge, double value)
+{
+    double *sum = &gauges->values[gauge];
+
+    if (!can_be(gauge, value))
+        return;
+    if (is_summed[gauge])
+        *sum += value;
+    else if (value > *sum)
+        *sum = value;
+    gauges->known |= 1u << gauge;
 }
 
 /* Past the text of a label's value, whose quotes and backslashes are escaped; false: it never ends.
@@ -129,18 +149,13 @@ static bool read_labels(struct slice *rest, const char *const wanted[LABELS_MAX]
 static void add(struct page *page, size_t row, double value)
 {
     enum gauge gauge = (enum gauge)rows[row].gauge;
-    double *sum = &page->gauges->values[gauge];
     bool known = gauges_know(page->gauges, gauge);
 
     if (known && row > page->from[gauge])
         return;
-    if (!known || row < page->from[gauge])
-        *sum = value;
-    else if (is_summed[gauge])
-        *sum += value;
-    else if (value > *sum)
-        *sum = value;
-    page->gauges->known |= 1u << gauge;
+    if (known && row < page->from[gauge])
+        page->gauges->values[gauge] = 0;
+    gauges_add(page->gauges, gauge, value);
     page->from[gauge] = row;
 }
 

@@ -35,6 +35,9 @@ void gauges_read(enum engine_id engine, struct slice page, struct gauges *ret_ga
  * 0, or more than such a gauge can be. */
 bool gauges_number(enum gauge gauge, struct slice text, double *ret_value) MUST_USE;
 
+/* One rank's number more, by the rule above; one that cannot be such a gauge's is passed over. */
+void gauges_add(struct gauges *gauges, enum gauge gauge, double value);
+
 static inline bool gauges_know(const struct gauges *gauges, enum gauge gauge)
 {
     return gauges->known >> gauge & 1;

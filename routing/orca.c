@@ -16,9 +16,11 @@ struct row {
 static const struct row rows[] = {
 #define GAUGE(...)
 #define ADAPTERS(...)
+#define LOAD(...)
 #define REPORT(name, what) { SLICE_INIT(name), GAUGE_##what },
 #include "routing/gauges.def"
 #undef REPORT
+#undef LOAD
 #undef ADAPTERS
 #undef GAUGE
 };

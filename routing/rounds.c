@@ -54,12 +54,12 @@ static void ask(struct asked *asked)
 {
     struct rounds *rounds = asked->rounds;
     const struct rounds_type *type = rounds->type;
+    const char *path = asked->path ? asked->path : type->path(asked->pool);
 
     rounds->open++;
-    asked->fetch =
-        fetch_get(rounds->control, asked->endpoint->origin, slice_str(type->path(asked->pool)),
-                  slice_str(asked->pool->authorization), type->answer_bytes,
-                  type->timeout_ms(asked->pool), on_answer, asked);
+    asked->fetch = fetch_get(rounds->control, asked->endpoint->origin, slice_str(path),
+                             slice_str(asked->pool->authorization), type->answer_bytes,
+                             type->timeout_ms(asked->pool), on_answer, asked);
 }
 
 static void ask_waiting(struct rounds *rounds)

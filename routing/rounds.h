@@ -29,6 +29,7 @@ struct asked {
     unsigned good, bad; /* answers in a row */
     uint8_t outcome;    /* of the last answer; 0 before the first */
     void *kept;         /* what it remembers of the endpoint */
+    const char *path;   /* what the endpoint is asked for instead of its type's path, or NULL */
 };
 
 struct rounds_type {

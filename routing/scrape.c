@@ -6,6 +6,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/metric.h"
 #include "routing/gauges.h"
+#include "routing/loads.h"
 #include "routing/rounds.h"
 
 #include <stdlib.h>
@@ -95,7 +96,10 @@ static enum outcome read_page(struct scraper *scraper, struct asked *asked, stru
 
     if (page.len >= PAGE_BYTES)
         return OUTCOME_LARGE;
-    gauges_read(asked->pool->engine->gauges, page, &gauges);
+    if (loads_begin(page))
+        loads_read(asked->pool->engine->gauges, page, &gauges);
+    else
+        gauges_read(asked->pool->engine->gauges, page, &gauges);
     if (gauges.known == 0)
         return OUTCOME_EMPTY;
     endpoint_report(asked->state, &gauges, now_us,
@@ -136,6 +140,15 @@ static void note_outcome(struct scraper *scraper, struct asked *asked, enum outc
                  reason ? reason->text : outcomes[outcome].text);
 }
 
+/* Engines that keep no metrics page unless they are told to say their load elsewhere: each is tried
+ * when the other is refused. */
+static void turn_the_page(struct asked *asked)
+{
+    bool configured = asked->pool->conf->metrics->path != NULL;
+
+    asked->path = asked->path || configured ? NULL : asked->pool->engine->loads_path;
+}
+
 /* Twice as long after each failure. */
 static uint64_t next_ms(const struct scraper *scraper, const struct asked *asked)
 {
@@ -157,6 +170,8 @@ static uint64_t on_page(void *user, struct asked *asked, const struct reason *re
     if (outcome != OUTCOME_OK)
         endpoint_forget_stale(asked->state, scraper->control->now_us);
     note_outcome(scraper, asked, outcome, reason);
+    if (outcome == OUTCOME_STATUS)
+        turn_the_page(asked);
     return next_ms(scraper, asked);
 }
 

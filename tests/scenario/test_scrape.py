@@ -63,6 +63,24 @@ class Scraping(Scenario):
                 self.assertLess(got["age_ms"], 2000)
                 gateway.stop()
 
+    def test_engines_without_a_metrics_page_say_their_load_in_json(self):
+        rank = {"num_running_reqs": 2, "num_waiting_reqs": 3, "token_usage": 0.25, "max_total_num_tokens": 1000}
+        slots = [{"id": n, "is_processing": n < 3, "prompt": "{"} for n in range(4)]
+        for engine, path, load, want in (("sglang", "/v1/loads", {"loads": [rank, rank]}, (6, 4, 0.25, 2000)),
+                                         ("llamacpp", "/slots", slots, (None, 3, None, None))):
+            with self.subTest(engine=engine):
+                def script(connection, path=path, load=load):
+                    while request := connection.read_request():
+                        connection.send(answer(json.dumps(load).encode()) if request.target == path else
+                                        answer(b"", b"501 Not Implemented"))
+                gateway = self.in_front_of(self.recorder(script), pool={"engine": engine, "metrics": FAST})
+                until("its load was read", lambda: self.reported(gateway)["age_ms"] is not None)
+                got = self.reported(gateway)
+                self.assertEqual((got["waiting"], got["running"], got["usage"], got["capacity_tokens"]), want)
+                until("it is read again and again", lambda: self.outcomes(gateway).get("ok", 0) >= 3)
+                self.assertEqual(self.outcomes(gateway)["status"], 1)
+                gateway.stop()
+
     def test_what_is_no_page_of_load_is_counted_and_routing_goes_on(self):
         for what, (bytes_, outcome) in HOSTILE.items():
             with self.subTest(what=what):
