@@ -10,29 +10,24 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-/*
- * What follows a place may decide whether it is one: a longer added token may begin where a shorter
- * one matched. Longer added tokens than this are not known of any model; so much text behind a
- * place must be the same before it counts.
- */
-#define TURNS_MARGIN 256
-
 #define TURNS_BUCKETS_FIRST 256
 
 struct turn {
     struct list age;     /* turns->young, youngest first */
     struct turn *parent; /* NULL: of a text's first chunk */
     struct turn *heir;   /* the child met last; NULL: none, or it is gone */
+    struct turn *tail;   /* the child that is shorter than a chunk; NULL: none */
     struct turn *next;   /* in its bucket */
     struct turns_owner owner;
     uint64_t hash; /* of all text up to the chunk's end, with the seed and the owner */
     uint32_t children;
+    uint32_t len;      /* of text */
     uint32_t count;    /* of ids: those from the parent's place to this one's */
     uint32_t keys;     /* of blocks that end among these ids */
     size_t place;      /* bytes of text before the place */
     size_t ids_before; /* ids of the text before the place */
     char text[TURNS_CHUNK];
-    uint64_t tail[]; /* the keys; behind them the ids */
+    uint64_t more[]; /* the keys; behind them the ids */
 };
 
 struct turns {
@@ -41,8 +36,9 @@ struct turns {
     struct list young;
     size_t bytes, limit;
     uint64_t seed;
-    struct turn *found; /* the deepest node of the last turns_find */
-    size_t found_depth; /* its chunks */
+    struct turn *found; /* the deepest whole chunk of the last turns_find */
+    struct turn *ended; /* its tail, where that was found, too */
+    size_t found_depth; /* whole chunks */
 };
 
 struct turns *turns_new(size_t bytes)
@@ -69,7 +65,7 @@ static size_t turn_size(const struct turn *turn)
 
 static uint32_t *turn_ids(struct turn *turn)
 {
-    return (uint32_t *)(turn->tail + turn->keys);
+    return (uint32_t *)(turn->more + turn->keys);
 }
 
 static struct turn **bucket_of(struct turns *turns, uint64_t hash)
@@ -88,9 +84,13 @@ static void turn_drop(struct turns *turns, struct turn *turn)
         turn->parent->children--;
         if (turn->parent->heir == turn)
             turn->parent->heir = NULL;
+        if (turn->parent->tail == turn)
+            turn->parent->tail = NULL;
     }
     if (turns->found == turn)
         turns->found = NULL;
+    if (turns->ended == turn)
+        turns->ended = NULL;
     list_remove(&turn->age);
     turns->bytes -= turn_size(turn);
     turns->count--;
@@ -131,14 +131,17 @@ static uint64_t first_hash(const struct turns *turns, struct turns_owner owner)
 static bool is_chunk(const struct turn *turn, const struct turn *parent, struct turns_owner owner,
                      const char *text)
 {
-    return turn->parent == parent && turn->owner.recipe == owner.recipe &&
-           turn->owner.scope == owner.scope && turn->owner.block == owner.block &&
-           memcmp(turn->text, text, TURNS_CHUNK) == 0;
+    return turn->parent == parent && turn->len == TURNS_CHUNK &&
+           turn->owner.recipe == owner.recipe && turn->owner.scope == owner.scope &&
+           turn->owner.block == owner.block && memcmp(turn->text, text, TURNS_CHUNK) == 0;
 }
 
-static uint64_t chunk_hash(uint64_t before, const char *text)
+/* A tail that the text goes on with; NULL: it does not. */
+static struct turn *find_tail(const struct turn *parent, struct slice rest)
 {
-    return blocks_hash_bytes(before, slice_of(text, TURNS_CHUNK));
+    struct turn *tail = parent ? parent->tail : NULL;
+
+    return tail && slice_starts(rest, slice_of(tail->text, tail->len)) ? tail : NULL;
 }
 
 /* `before`: the hash of all text in front of the chunk. */
@@ -150,7 +153,7 @@ static struct turn *find_child(struct turns *turns, struct turn *parent, uint64_
 
     if (turn && memcmp(turn->text, text, TURNS_CHUNK) == 0)
         return turn;
-    hash = chunk_hash(before, text);
+    hash = blocks_hash_bytes(before, slice_of(text, TURNS_CHUNK));
     turn = *bucket_of(turns, hash);
     while (turn && !(turn->hash == hash && is_chunk(turn, parent, owner, text)))
         turn = turn->next;
@@ -174,16 +177,17 @@ static void give(struct turn *turn, struct turns_tokens tokens)
         memcpy(ids_reserve(tokens.ids, turn->count), turn_ids(turn),
                turn->count * sizeof(*tokens.ids->at));
     tokens.ids->count += turn->count;
-    blocks_append(tokens.keys, turn->tail, turn->keys);
+    blocks_append(tokens.keys, turn->more, turn->keys);
 }
 
 size_t turns_find(struct turns *turns, struct turns_owner owner, struct slice text,
                   struct turns_tokens tokens)
 {
     struct turn *turn = NULL, *child;
+    size_t at = 0;
 
     turns->found_depth = 0;
-    for (size_t at = 0; at + TURNS_CHUNK <= text.len; at += TURNS_CHUNK) {
+    for (; at + TURNS_CHUNK <= text.len; at += TURNS_CHUNK) {
         child = find_child(turns, turn, turn ? turn->hash : first_hash(turns, owner), owner,
                            text.at + at);
         if (!child)
@@ -192,8 +196,13 @@ size_t turns_find(struct turns *turns, struct turns_owner owner, struct slice te
         turns->found_depth++;
         give(turn, tokens);
     }
-    make_young(turns, turn);
     turns->found = turn;
+    turns->ended = find_tail(turn, slice_skip(text, at));
+    if (turns->ended) {
+        turn = turns->ended;
+        give(turn, tokens);
+    }
+    make_young(turns, turn);
     return turn ? turn->place : 0;
 }
 
@@ -238,7 +247,7 @@ static void link_turn(struct turns *turns, struct turn *turn)
     *bucket = turn;
     if (turn->parent) {
         turn->parent->children++;
-        turn->parent->heir = turn;
+        *(turn->len == TURNS_CHUNK ? &turn->parent->heir : &turn->parent->tail) = turn;
         list_insert_before(turn->parent->age.next, &turn->age); /* just older than it */
     } else {
         list_push_front(&turns->young, &turn->age);
@@ -248,52 +257,105 @@ static void link_turn(struct turns *turns, struct turn *turn)
     grow(turns);
 }
 
-/* A chunk's node, made from what is known of the whole text; NULL: there is no room. */
-static struct turn *turn_new(struct turns *turns, struct turn *parent, struct turns_owner owner,
-                             struct cut place, const char *text, struct turns_tokens tokens)
-{
-    size_t before = parent ? parent->ids_before : 0, count = place.count - before;
-    size_t keys_before = before / owner.block, keys = place.count / owner.block - keys_before;
-    size_t size = size_with(keys, count);
-    struct turn *turn;
+/* What is known of a text that is being kept. */
+struct keeping {
+    struct turns *turns;
+    struct turns_owner owner;
+    struct turns_tokens tokens;
+    size_t known; /* ids that cuts do not count */
+    const struct cut *cuts, *end;
+    struct turn *parent; /* of the next chunk; NULL: it is the first */
+    struct cut place;    /* the last one before it */
+};
 
-    if (!make_room(turns, size, parent))
+/* The node of the chunk that comes next; NULL: there is no room. */
+static struct turn *turn_new(const struct keeping *keeping, struct slice chunk)
+{
+    struct turn *parent = keeping->parent, *turn;
+    size_t before = parent ? parent->ids_before : 0, count = keeping->place.count - before;
+    size_t keys_before = before / keeping->owner.block;
+    size_t keys = keeping->place.count / keeping->owner.block - keys_before;
+    size_t size = size_with(keys, count);
+    uint64_t hash = parent ? parent->hash : first_hash(keeping->turns, keeping->owner);
+
+    if (!make_room(keeping->turns, size, parent))
         return NULL;
     turn = xmalloc(size);
     *turn = (struct turn){ .parent = parent,
-                           .owner = owner,
+                           .owner = keeping->owner,
+                           .hash = blocks_hash_bytes(hash, chunk),
+                           .len = (uint32_t)chunk.len,
                            .count = (uint32_t)count,
                            .keys = (uint32_t)keys,
-                           .place = place.at,
-                           .ids_before = place.count };
+                           .place = keeping->place.at,
+                           .ids_before = keeping->place.count };
     list_init(&turn->age);
-    memcpy(turn->text, text, TURNS_CHUNK);
+    memcpy(turn->text, chunk.at, chunk.len);
     if (keys > 0)
-        memcpy(turn->tail, tokens.keys->at + keys_before, keys * sizeof(*turn->tail));
+        memcpy(turn->more, keeping->tokens.keys->at + keys_before, keys * sizeof(uint64_t));
     if (count > 0)
-        memcpy(turn_ids(turn), tokens.ids->at + before, count * sizeof(*tokens.ids->at));
+        memcpy(turn_ids(turn), keeping->tokens.ids->at + before, count * sizeof(uint32_t));
     return turn;
+}
+
+/* Goes on to the last place before byte `end` of the text, or there. */
+static void advance(struct keeping *keeping, size_t end)
+{
+    for (; keeping->cuts < keeping->end && keeping->cuts->at <= end; keeping->cuts++)
+        keeping->place = (struct cut){ keeping->cuts->at, keeping->known + keeping->cuts->count };
+}
+
+/* A whole chunk. A tail in its way is part of it. */
+static bool keep_chunk(struct keeping *keeping, struct slice chunk)
+{
+    struct turn *turn;
+
+    if (keeping->parent && keeping->parent->tail)
+        turn_drop(keeping->turns, keeping->parent->tail);
+    turn = turn_new(keeping, chunk);
+    if (turn)
+        link_turn(keeping->turns, turn);
+    keeping->parent = turn;
+    return turn;
+}
+
+/* What is left of the text, where there is a place in it. */
+static void keep_tail(struct keeping *keeping, struct slice rest)
+{
+    struct turn *parent = keeping->parent, *turn;
+    const struct turn *known = keeping->turns->ended ? keeping->turns->ended : parent;
+
+    if (!parent || keeping->place.at <= known->place)
+        return;
+    if (parent->tail)
+        turn_drop(keeping->turns, parent->tail);
+    turn = turn_new(keeping, rest);
+    if (turn)
+        link_turn(keeping->turns, turn);
 }
 
 void turns_keep(struct turns *turns, struct turns_owner owner, struct slice text,
                 struct turns_tokens tokens, size_t known, const struct cut *cuts, size_t cut_count)
 {
-    struct turn *parent = turns->found, *turn;
-    struct cut place = { parent ? parent->place : 0, parent ? parent->ids_before : 0 };
-    uint64_t hash = parent ? parent->hash : first_hash(turns, owner);
-    size_t next = 0;
+    const struct turn *last = turns->ended ? turns->ended : turns->found;
+    struct keeping keeping = { .turns = turns,
+                               .owner = owner,
+                               .tokens = tokens,
+                               .known = known,
+                               .cuts = cuts,
+                               .end = cuts + cut_count,
+                               .parent = turns->found };
+    size_t at = turns->found_depth * TURNS_CHUNK;
 
-    if (!parent && turns->found_depth > 0)
+    if (!keeping.parent && turns->found_depth > 0)
         return;
-    for (size_t at = turns->found_depth * TURNS_CHUNK; at + TURNS_CHUNK <= text.len;
-         at += TURNS_CHUNK, parent = turn) {
-        hash = chunk_hash(hash, text.at + at);
-        for (; next < cut_count && cuts[next].at + TURNS_MARGIN <= at + TURNS_CHUNK; next++)
-            place = (struct cut){ cuts[next].at, known + cuts[next].count };
-        turn = turn_new(turns, parent, owner, place, text.at + at, tokens);
-        if (!turn)
+    if (last)
+        keeping.place = (struct cut){ last->place, last->ids_before };
+    for (; at + TURNS_CHUNK <= text.len; at += TURNS_CHUNK) {
+        advance(&keeping, at + TURNS_CHUNK);
+        if (!keep_chunk(&keeping, slice_of(text.at + at, TURNS_CHUNK)))
             return;
-        turn->hash = hash;
-        link_turn(turns, turn);
     }
+    advance(&keeping, text.len);
+    keep_tail(&keeping, slice_skip(text, at));
 }

@@ -2,8 +2,9 @@
  * Turn reuse: the tokens of prompts seen before, by what their texts begin with, so that the next
  * turn of a conversation costs only its new text.
  *
- * Texts are cut into chunks of TURNS_CHUNK bytes, whatever stands in them. A chunk's node hangs on
- * the node of the chunk before it, so conversations that begin alike share their beginning. A node
+ * Texts are cut into chunks of TURNS_CHUNK bytes, whatever stands in them, the last one shorter. A
+ * chunk's node hangs on the node of the chunk before it, so conversations that begin alike share
+ * their beginning; a node has at most one shorter chunk behind it, the end of the last text. A node
  * has the chunk's bytes, the ids up to the last place in it where encoding can begin anew (struct
  * cut of tokenizer.h), and the keys of the blocks that these ids end. A chunk is looked for at its
  * parent's heir first, the child met last: in a conversation that goes on this is the one. Others

@@ -198,16 +198,43 @@ static void conversations_that_part_are_all_found(void **state)
     turns_free(turns);
 }
 
-/* A place near the end of what is known may not be one when other text follows. */
-static void a_place_counts_when_enough_follows(void **state)
+/* Places are known up to a text's end, wherever chunks end. */
+static void the_end_of_a_text_is_known_too(void **state)
+{
+    static const size_t sizes[] = { 100, 500, TURNS_CHUNK - 1, TURNS_CHUNK, TURNS_CHUNK + 1, 3000 };
+    static char text[TEXT_MAX];
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        struct turns *turns = turns_new(1 << 20);
+        size_t messages = 3 * TURNS_CHUNK / sizes[i] + 2, known = 0;
+
+        for (size_t n = 0; n < 10; n++) {
+            struct slice all = conversation(text, messages + n, sizes[i], 0);
+
+            assert_int_equal(turn(turns, somebody, all), known);
+            assert_int_equal(turn(turns, somebody, all), all.len);
+            known = all.len;
+        }
+        turns_free(turns);
+    }
+}
+
+/* Two texts that end differently behind the same chunk: the last one's end is known. */
+static void ends_take_turns(void **state)
 {
     static char text[TEXT_MAX];
     struct turns *turns = turns_new(1 << 20);
-    struct slice all = conversation(text, 1, TURNS_CHUNK, 0);
+    struct slice all = conversation(text, 3, 500, 0);
+    size_t whole = all.len;
 
     (void)state;
-    assert_int_equal(turn(turns, somebody, all), 0);
-    assert_int_equal(turn(turns, somebody, all), 0); /* its only '|' is the chunk's last byte */
+    turn(turns, somebody, all);
+    for (int round = 0; round < 3; round++) {
+        text[1100] = (char)('A' + round);
+        assert_int_equal(turn(turns, somebody, all), 1000);
+        assert_int_equal(turn(turns, somebody, all), whole);
+    }
     turns_free(turns);
 }
 
@@ -262,7 +289,8 @@ int main(void)
         TEST(owners_share_nothing),
         TEST(conversations_share_their_beginning),
         TEST(conversations_that_part_are_all_found),
-        TEST(a_place_counts_when_enough_follows),
+        TEST(the_end_of_a_text_is_known_too),
+        TEST(ends_take_turns),
         TEST(bytes_are_bounded_whatever_comes),
         TEST(the_least_used_goes_first),
     };
