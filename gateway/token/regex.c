@@ -10,16 +10,24 @@
 #include <stdlib.h>
 
 /*
- * PCRE2 counts the steps of a match anew at each place where one may begin, and does not tell them.
- * So it is asked for few places at a time and with few steps. Where they do not do, it gets twice
- * as many, which are taken from what the whole text has: a long run of white space takes a few a
- * byte, once; what takes as many at each of its bytes comes to an end.
+ * What a match costs is bounded by two limits: PCRE2's own on its steps, which it counts anew at
+ * each place where a match may begin and does not tell, and one on how far it sees. For machine
+ * code runs through a class without counting, to the end of the text if need be, and may do so at
+ * each step: without the second limit ten kilobytes took minutes. So it is asked for few places at
+ * a time, with few steps, and shown a window of the text; it says when it would have looked
+ * further (a partial match), and what it finds without that is what it finds in the whole text.
+ *
+ * Where that does not do, it gets more. A wider window has fewer steps at first, since what is wide
+ * is most often one long run. Steps times bytes, in sixteenths, are what this costs at most; it is
+ * taken from what the whole text has. A long run of white space takes a few a byte, once; what
+ * takes as many at each of its bytes comes to an end.
  */
-#define PLACES       64
-#define STEPS_FIRST  4096u
-#define STEPS_TEXT   50000000u
-#define STEPS_A_BYTE 64
-/* Machine code runs through a class without counting: over so many bytes for a step. */
+#define PLACES         16
+#define STEPS_FIRST    64u
+#define STEPS_LEAST    16u
+#define WINDOW_FIRST   256u
+#define WORK_TEXT      50000000u
+#define WORK_A_BYTE    64
 #define BYTES_A_STEP   16
 #define DEPTH_LIMIT    1000000u
 #define HEAP_LIMIT_KIB (64u << 10)
@@ -33,7 +41,7 @@ struct regex {
 
 struct regex_room {
     struct deadline *deadline; /* NULL: none */
-    uint64_t steps;            /* left to places that take many */
+    uint64_t work;             /* left to places that take much */
     pcre2_match_data *data;
     pcre2_match_context *context;
     pcre2_jit_stack *stack;
@@ -60,7 +68,7 @@ static struct regex *compile(struct slice pattern, char *error, size_t size)
         return NULL;
     }
     /* Without machine code it is interpreted: slower, and the same. */
-    pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE);
+    pcre2_jit_compile(regex->code, PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD);
     return regex;
 }
 
@@ -88,7 +96,7 @@ void regex_free(struct regex *regex)
 
 void regex_room_allow(struct regex_room *room, size_t text_bytes)
 {
-    room->steps = STEPS_TEXT + STEPS_A_BYTE * (uint64_t)text_bytes;
+    room->work = WORK_TEXT + WORK_A_BYTE * (uint64_t)text_bytes;
 }
 
 struct regex_room *regex_room_new(struct deadline *deadline)
@@ -125,38 +133,6 @@ void regex_begin(struct regex_walk *walk, const struct regex *regex, struct rege
     *walk = (struct regex_walk){ .regex = regex, .room = room, .text = text, .last_end = SIZE_MAX };
 }
 
-/* Whether so many steps may be taken at a place. */
-static bool allow(struct regex_walk *walk, uint64_t steps)
-{
-    struct regex_room *room = walk->room;
-
-    if (room->deadline &&
-        !deadline_allows(room->deadline, steps + (walk->text.len - walk->at) / BYTES_A_STEP))
-        return false;
-    if (steps > STEPS_FIRST) {
-        walk->gave_up = steps > room->steps || steps > UINT32_MAX;
-        room->steps -= walk->gave_up ? 0 : steps;
-    }
-    return !walk->gave_up;
-}
-
-/* A match that begins at `at` or one of the next places; PCRE2's answer. */
-static int match(struct regex_walk *walk, size_t last)
-{
-    struct regex_room *room = walk->room;
-    int got = PCRE2_ERROR_MATCHLIMIT;
-
-    pcre2_set_offset_limit(room->context, last);
-    for (uint64_t steps = STEPS_FIRST; got == PCRE2_ERROR_MATCHLIMIT && allow(walk, steps);
-         steps *= 2) {
-        pcre2_set_match_limit(room->context, (uint32_t)steps);
-        got = pcre2_match(walk->regex->code, (PCRE2_SPTR)walk->text.at, walk->text.len, walk->at,
-                          PCRE2_NO_UTF_CHECK, room->data, room->context);
-    }
-    walk->gave_up |= got < 0 && got != PCRE2_ERROR_NOMATCH && got != PCRE2_ERROR_MATCHLIMIT;
-    return got;
-}
-
 /* The place behind so many bytes that a code point begins at; behind the text: there is none. */
 static size_t place_behind(const struct regex_walk *walk, size_t bytes)
 {
@@ -165,6 +141,70 @@ static size_t place_behind(const struct regex_walk *walk, size_t bytes)
     while (at < walk->text.len && ((uint8_t)walk->text.at[at] & 0xc0) == 0x80)
         at++;
     return at;
+}
+
+/* What one call of PCRE2 may cost. */
+struct effort {
+    uint64_t steps, window;
+};
+
+_Static_assert(WINDOW_FIRST >= PLACES + 4, "a place where a match may begin is seen");
+
+static const struct effort least_effort = { STEPS_FIRST, WINDOW_FIRST };
+
+/* Whether as much may be spent. The least is free. */
+static bool allow(struct regex_walk *walk, struct effort effort)
+{
+    struct regex_room *room = walk->room;
+    uint64_t work = effort.steps * effort.window / BYTES_A_STEP;
+
+    if (room->deadline &&
+        !deadline_allows(room->deadline, effort.steps * PLACES + effort.window / BYTES_A_STEP))
+        return false;
+    if (effort.steps != least_effort.steps || effort.window != least_effort.window) {
+        walk->gave_up = work > room->work || effort.steps > UINT32_MAX;
+        room->work -= walk->gave_up ? 0 : work;
+    }
+    return !walk->gave_up;
+}
+
+/* More of what was not enough. */
+static struct effort more(struct effort effort, int got)
+{
+    if (got == PCRE2_ERROR_MATCHLIMIT)
+        return (struct effort){ effort.steps * 2, effort.window };
+    return (struct effort){ effort.steps / 2 < STEPS_LEAST ? STEPS_LEAST : effort.steps / 2,
+                            effort.window * 2 };
+}
+
+static int match_within(struct regex_walk *walk, struct effort effort)
+{
+    struct regex_room *room = walk->room;
+    size_t end = place_behind(walk, effort.window);
+    bool whole = end >= walk->text.len;
+
+    pcre2_set_match_limit(room->context, (uint32_t)effort.steps);
+    return pcre2_match(walk->regex->code, (PCRE2_SPTR)walk->text.at, whole ? walk->text.len : end,
+                       walk->at, PCRE2_NO_UTF_CHECK | (whole ? 0 : PCRE2_PARTIAL_HARD), room->data,
+                       room->context);
+}
+
+/* A match that begins at `at` or one of the next places; PCRE2's answer. */
+static int match(struct regex_walk *walk, size_t last)
+{
+    struct effort effort = least_effort;
+    int got = PCRE2_ERROR_MATCHLIMIT;
+
+    pcre2_set_offset_limit(walk->room->context, last);
+    while (allow(walk, effort)) {
+        got = match_within(walk, effort);
+        if (got != PCRE2_ERROR_MATCHLIMIT && got != PCRE2_ERROR_PARTIAL)
+            break;
+        effort = more(effort, got);
+    }
+    walk->gave_up |= got < 0 && got != PCRE2_ERROR_NOMATCH && got != PCRE2_ERROR_MATCHLIMIT &&
+                     got != PCRE2_ERROR_PARTIAL;
+    return got;
 }
 
 bool regex_next(struct regex_walk *walk, size_t *ret_start, size_t *ret_end)

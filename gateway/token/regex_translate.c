@@ -184,15 +184,14 @@ static bool read_interval(struct translator *t, unsigned *ret_least, unsigned *r
     return true;
 }
 
-static void wrap_atom(struct translator *t)
+static void wrap_atom(struct translator *t, struct slice open)
 {
-    static const char open[] = "(?:";
     size_t tail = t->out->len - t->atom;
 
-    text_reserve(t->out, sizeof(open));
-    memmove(t->out->at + t->atom + 3, t->out->at + t->atom, tail);
-    memcpy(t->out->at + t->atom, open, 3);
-    t->out->len += 3;
+    text_reserve(t->out, open.len);
+    memmove(t->out->at + t->atom + open.len, t->out->at + t->atom, tail);
+    memcpy(t->out->at + t->atom, open.at, open.len);
+    t->out->len += open.len;
 }
 
 /* An interval. Oniguruma reads `{n}?` as "n times or not at all", and `{n,m}+` as a repeat of
@@ -208,7 +207,7 @@ static bool put_interval(struct translator *t, unsigned least, unsigned most, bo
     if (most != UINT32_MAX && (most < least || most > 1000))
         return refuse(t, "an interval that is not supported");
     if ((lazy && exact) || again)
-        wrap_atom(t);
+        wrap_atom(t, SLICE("(?:"));
     if (most == UINT32_MAX)
         snprintf(interval, sizeof(interval), "{%u,}", least);
     else
@@ -223,15 +222,23 @@ static bool put_interval(struct translator *t, unsigned least, unsigned most, bo
     return true;
 }
 
+/* A group that is repeated and gives nothing back is written as one that is repeated inside an
+ * atomic group, which is the same: PCRE2's machine code counts the rounds of that one only. */
 static bool put_quantifier(struct translator *t, uint32_t code)
 {
+    bool lazy = regex_cursor_accept(&t->cursor, "?");
+    bool possessive = !lazy && regex_cursor_accept(&t->cursor, "+");
+    bool group = t->atom != SIZE_MAX && t->out->at[t->atom] == '(';
+
     if (t->atom == SIZE_MAX)
         return refuse(t, "nothing to repeat");
+    if (possessive && group)
+        wrap_atom(t, SLICE("(?>"));
     text_add_code(t->out, code);
-    if (regex_cursor_accept(&t->cursor, "?"))
+    if (possessive)
+        add(t, group ? ")" : "+");
+    else if (lazy)
         add(t, "?");
-    else if (regex_cursor_accept(&t->cursor, "+"))
-        add(t, "+");
     t->atom = SIZE_MAX;
     t->last_letter = 0;
     return true;

@@ -119,6 +119,10 @@ static const struct {
     { "(?>a|ab)c", "abc ac", "ac" },
     { "a*+a", "aaa", "" },
     { "a++", "aaba", "aa|a" },
+    { "(?:a|b)++", "abcba", "ab|ba" },
+    { "(?:a|b)*+a|.", "aba", "a|b|a" },
+    { "(ab?)?+a", "aba aa", "aba|aa" },
+    { "(?:a|ab)++c", "abc aac", "aac" },
     { "a+?", "aaa", "a|a|a" },
     { "a{2}", "aaaaa", "aa|aa" },
     { "a{2,3}", "aaaaaaa", "aaa|aaa" },
@@ -212,9 +216,10 @@ static void what_both_do_not_read_alike_is_refused(void **state)
     }
 }
 
-/* How far a walk over `count` times `part` and `end` comes: all, or it says that it gave up. */
-static bool walks_through(const char *pattern, const char *part, size_t count, const char *end,
-                          struct deadline *deadline)
+/* A walk over `count` times `part` and `end`: how many matches there are, and whether it came
+ * through or says that it gave up. */
+static bool walk_over(const char *pattern, const char *part, size_t count, const char *end,
+                      struct deadline *deadline, size_t *ret_found)
 {
     struct regex_room *room = regex_room_new(deadline);
     struct regex *regex = compile(pattern);
@@ -228,12 +233,20 @@ static bool walks_through(const char *pattern, const char *part, size_t count, c
     text_add(&text, slice_str(end));
     regex_room_allow(room, text.len);
     regex_begin(&walk, regex, room, text_slice(&text));
-    while (regex_next(&walk, &from, &to)) {
-    }
+    for (*ret_found = 0; regex_next(&walk, &from, &to);)
+        ++*ret_found;
     text_release(&text);
     regex_free(regex);
     regex_room_free(room);
     return !walk.gave_up;
+}
+
+static bool walks_through(const char *pattern, const char *part, size_t count, const char *end,
+                          struct deadline *deadline)
+{
+    size_t found;
+
+    return walk_over(pattern, part, count, end, deadline, &found);
 }
 
 /* What needs a few steps a byte may have a megabyte of it; what needs a text's length at each place
@@ -250,11 +263,19 @@ static void a_text_has_one_allowance_of_steps(void **state)
         { "[bc]", "a", "", 1000000, true },
         { "[bc]", "\xc3\xa9", "b", 500000, true },
         { "a*[bc]", "a", "", 1000, true },
-        { "(?:ab?)*[cd]|.", "a", "", 1000, true },
+        { "(?:ab?)*[cd]|.", "a", "", 200, true },
         { "(?:ab?)*[cd]|.", "a", "", 100000, false },
         { "[^b]*[bc]|.", "a", "", 100000, false },
         { "(?:a|aa)+[bc]", "a", "", 1000, false },
         { "(?:a+)+[bc]|.", "a", "", 100000, false },
+        /* Steps that are not counted: a class to the end of the text, at each place or each step.
+         */
+        { "[^b]*b|.", "a", "", 1000, true },
+        { "[^b]*b|.", "a", "", 1000000, false },
+        { "(?:(?=[^b]*)a)+[cd]", "a", "", 10000, false },
+        { "(?:(?=(?:a|b)*+)a)*+[cd]", "a", "", 10000, false },
+        { "(?:(?=(?:(?=[^b]*+)a)*+)a)*+[cd]", "a", "", 1000000, false },
+        { "(?>[^b]*(?>[^b]*)[cd])|.", "a", "", 20000, false },
     };
 
     (void)state;
@@ -263,6 +284,39 @@ static void a_text_has_one_allowance_of_steps(void **state)
             rows[i].through)
             fail_msg("%s over %zu bytes: should%s come through", rows[i].pattern, rows[i].count,
                      rows[i].through ? "" : " not");
+}
+
+/* PCRE2 is shown a part of the text at first: what it finds must be what it finds in all of it,
+ * also where it looks at the text's end, wherever that lies. */
+static void matches_are_those_of_the_whole_text(void **state)
+{
+    static const struct {
+        const char *pattern, *part, *end;
+        size_t matches; /* of any text */
+    } rows[] = {
+        { "a+$", "a", "", 1 },
+        { "a+\\z", "a", "", 1 },
+        { "a+(?!a)", "a", "", 1 },
+        { "a+(?=b)", "a", "b", 1 },
+        { "a+?\\b", "a", " ", 1 },
+        { "a+\\B", "a", "b", 1 },
+        { "(?:ab)+", "ab", "a", 1 },
+        { "a+$", "a", "\n", 1 },
+        { "\xc3\xa9+$", "\xc3\xa9", "", 1 },
+        { "a*b|a+$", "a", "", 1 },
+        { "(?<=a)b", "a", "b", 1 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        for (size_t count = 200; count < 600; count += 7) {
+            size_t found;
+
+            assert_true(walk_over(rows[i].pattern, rows[i].part, count, rows[i].end, NULL, &found));
+            if (found != rows[i].matches)
+                fail_msg("%s over %zu times \"%s\": %zu matches, wanted %zu", rows[i].pattern,
+                         count, rows[i].part, found, rows[i].matches);
+        }
 }
 
 static void what_is_late_is_left(void **state)
@@ -281,6 +335,7 @@ int main(void)
         cmocka_unit_test(empty_matches_are_found_once),
         cmocka_unit_test(what_both_do_not_read_alike_is_refused),
         cmocka_unit_test(a_text_has_one_allowance_of_steps),
+        cmocka_unit_test(matches_are_those_of_the_whole_text),
         cmocka_unit_test(what_is_late_is_left),
     };
 
