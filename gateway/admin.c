@@ -1,5 +1,5 @@
 /*
- * The admin listener: a table of pages, each printed into a buf, /fleet in pieces.
+ * The admin listener: a table of pages, each printed into a buf, the large ones in pieces.
  */
 #include "gateway/admin.h"
 
@@ -62,8 +62,9 @@ struct admin_request {
     const struct page *page; /* NULL: there is none with that path */
     struct defer wake;
     struct buf body;
-    struct fleet_page *fleet; /* what is printed in pieces; NULL: nothing, or no more */
-    unsigned waiting;         /* workers that have not answered yet */
+    struct fleet_page *fleet; /* what is printed in pieces: one of these; NULL: no more */
+    struct metric_page *metrics;
+    unsigned waiting; /* workers that have not answered yet */
     bool answered;
 };
 
@@ -178,7 +179,7 @@ static void collect(struct metric_writer *writer, void *user)
 
 static unsigned print_metrics(struct admin_request *request)
 {
-    metric_print(&request->body);
+    request->metrics = metric_page_new();
     return 200;
 }
 
@@ -285,6 +286,11 @@ static const struct page pages[] = {
 
 /* ---- requests ---- */
 
+static bool has_pieces(const struct admin_request *request)
+{
+    return request->fleet || request->metrics;
+}
+
 static void admin_answer(struct admin_request *request, unsigned status)
 {
     const struct page *page = request->page;
@@ -297,7 +303,7 @@ static void admin_answer(struct admin_request *request, unsigned status)
     message_init(&head, stream->arena);
     head.status = (uint16_t)status;
     head.has_body = true;
-    head.length = request->fleet ? MESSAGE_LENGTH_UNKNOWN : request->body.len;
+    head.length = has_pieces(request) ? MESSAGE_LENGTH_UNKNOWN : request->body.len;
     message_put(&head, FIELD_content_type,
                 page ? slice_str(page->media) : SLICE("text/plain; charset=utf-8"));
     message_put_other(&head, SLICE("cache-control"), SLICE("no-store"));
@@ -307,8 +313,22 @@ static void admin_answer(struct admin_request *request, unsigned status)
     stream_send_head(stream, &head);
     buf_move(&stream->out, &request->body, request->body.len);
     stream_send(stream);
-    if (!request->fleet)
+    if (!has_pieces(request))
         stream_send_end(stream, NULL);
+}
+
+static bool print_piece(struct admin_request *request, struct buf *out)
+{
+    return request->fleet ? fleet_page_print(request->fleet, clock_now_us(), out)
+                          : metric_page_print(request->metrics, out);
+}
+
+static void forget_pieces(struct admin_request *request)
+{
+    fleet_page_free(request->fleet);
+    metric_page_free(request->metrics);
+    request->fleet = NULL;
+    request->metrics = NULL;
 }
 
 /* Another piece each turn, as long as the client takes them. */
@@ -318,13 +338,12 @@ static void go_on(struct admin_request *request)
 
     if (stream->out.len >= STREAM_OUT_HIGH)
         return; /* it is told when there is less */
-    if (fleet_page_print(request->fleet, clock_now_us(), &stream->out)) {
+    if (print_piece(request, &stream->out)) {
         stream_send(stream);
         worker_defer_next(control_worker(request->admin->control), &request->wake);
         return;
     }
-    fleet_page_free(request->fleet);
-    request->fleet = NULL;
+    forget_pieces(request);
     stream_send(stream);
     stream_send_end(stream, NULL);
 }
@@ -360,7 +379,7 @@ static void admin_request_free(struct admin_request *request)
     defer_cancel(&request->wake);
     list_remove(&request->link);
     buf_release(&request->body);
-    fleet_page_free(request->fleet);
+    forget_pieces(request);
     stream_release(request->stream);
     free(request);
 }
@@ -377,7 +396,7 @@ static void on_wake(struct defer *defer)
     }
     if (!request->answered && request->waiting == 0)
         admin_serve(request);
-    if (request->fleet && !stream->closed)
+    if (has_pieces(request) && !stream->closed)
         go_on(request);
     if (stream->closed && request->waiting == 0)
         admin_request_free(request);

@@ -2,8 +2,8 @@
  * The admin listener: a page for people at /, and /metrics, /healthz, /readyz, /config, /fleet,
  * /exchanges, on an address of its own that clients never reach. GET only, HTTP/1.1 and h2c.
  *
- * Control thread. /exchanges asks every worker by letter and waits for the answers without
- * blocking.
+ * Control thread. /metrics and /fleet are printed in pieces, a turn of the loop each, as fast as
+ * they are read; /exchanges asks every worker by letter and waits for the answers without blocking.
  */
 #ifndef SLUICE_ADMIN_H
 #define SLUICE_ADMIN_H

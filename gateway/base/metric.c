@@ -118,13 +118,29 @@ static size_t metric_bucket_count(const struct metric_row *row)
 
 /* Labels as text */
 
+/* How many bytes at the front are ASCII that stands as it is: nearly always all. */
+static size_t metric_label_plain(struct slice s)
+{
+    size_t n = 0;
+
+    while (n < s.len && (signed char)s.at[n] >= ' ' && s.at[n] != '"' && s.at[n] != '\\')
+        n++;
+    return n;
+}
+
 /* Three characters are escaped; NUL and what is not UTF-8 are replaced: one bad byte spoils a
  * scrape. */
 static void metric_label_escape(struct buf *out, struct slice s)
 {
     while (s.len > 0) {
-        size_t n = utf8_sequence(s);
+        size_t n = metric_label_plain(s);
 
+        if (n > 0) {
+            buf_add(out, slice_head(s, n));
+            s = slice_skip(s, n);
+            continue;
+        }
+        n = utf8_sequence(s);
         if (n == 0 || s.at[0] == '\0')
             buf_add(out, SLICE(UTF8_REPLACEMENT));
         else if (s.at[0] == '\n')
@@ -145,7 +161,9 @@ static char *metric_labels_text(const struct metric_row *row, const struct slice
 
     buf_init(&out, SIZE_MAX);
     for (size_t i = 0; i < metric_label_count(row); i++) {
-        buf_printf(&out, "%s%s=\"", i ? "," : "", row->labels[i]);
+        buf_add(&out, i ? SLICE(",") : SLICE(""));
+        buf_add(&out, slice_str(row->labels[i]));
+        buf_add(&out, SLICE("=\""));
         metric_label_escape(&out, slice_head(label_values[i], METRIC_LABEL_BYTES));
         buf_add(&out, SLICE("\""));
     }
@@ -430,9 +448,13 @@ static void metric_print_double(struct buf *out, double value)
 static void metric_print_name(struct buf *out, const char *name, const char *suffix,
                               struct slice labels)
 {
-    buf_printf(out, "%s%s", name, suffix);
-    if (labels.len > 0)
-        buf_printf(out, "{%.*s}", SLICE_ARGS(labels));
+    buf_add(out, slice_str(name));
+    buf_add(out, slice_str(suffix));
+    if (labels.len > 0) {
+        buf_add(out, SLICE("{"));
+        buf_add(out, labels);
+        buf_add(out, SLICE("}"));
+    }
     buf_add(out, SLICE(" "));
 }
 
@@ -479,38 +501,78 @@ static int metric_sum_order(const void *a, const void *b)
     return order ? order : (x.len > y.len) - (x.len < y.len);
 }
 
-static void metric_print_row(struct buf *out, struct metric_writer *writer, enum metric_id id)
-{
-    static const char *const type_name[] = { "counter", "gauge", "histogram" };
-    const struct metric_row *row = &metric_rows[id];
-    struct map *sums = &writer->sums[id];
-    struct metric_sum **sorted = xmalloc(sums->count * sizeof(struct metric_sum *));
-    size_t at = 0;
+/* ---- pages ---- */
 
-    for (size_t i = 0; i < sums->count; i++)
-        sorted[i] = map_next(sums, &at);
-    qsort(sorted, sums->count, sizeof(*sorted), metric_sum_order);
-    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", row->name, row->help, row->name,
-               type_name[row->type]);
-    for (size_t i = 0; i < sums->count; i++)
-        if (row->type == METRIC_HISTOGRAM)
-            metric_print_histogram(out, row, sorted[i]);
-        else
-            metric_print_value(out, row, sorted[i]);
-    free(sorted);
+/* Samples of a piece; a histogram is one. */
+#define METRIC_PIECE_SAMPLES 256
+
+struct metric_page {
+    struct metric_writer writer;
+    unsigned id;                /* enum metric_id: the row that is being printed */
+    struct metric_sum **sorted; /* of the row; NULL: it has not begun */
+    size_t count, at;           /* of these */
+};
+
+struct metric_page *metric_page_new(void)
+{
+    struct metric_page *page = xcalloc(1, sizeof(*page));
+
+    arena_init(&page->writer.arena, SIZE_MAX);
+    for (int id = 0; id < METRIC_ID_COUNT; id++)
+        map_init(&page->writer.sums[id]);
+    metric_sum_all(&page->writer);
+    return page;
 }
 
-void metric_print(struct buf *out)
+void metric_page_free(struct metric_page *page)
 {
-    struct metric_writer writer;
-
-    arena_init(&writer.arena, SIZE_MAX);
+    if (!page)
+        return;
     for (int id = 0; id < METRIC_ID_COUNT; id++)
-        map_init(&writer.sums[id]);
-    metric_sum_all(&writer);
-    for (int id = 0; id < METRIC_ID_COUNT; id++) {
-        metric_print_row(out, &writer, (enum metric_id)id);
-        map_release(&writer.sums[id]);
-    }
-    arena_release(&writer.arena);
+        map_release(&page->writer.sums[id]);
+    arena_release(&page->writer.arena);
+    free(page->sorted);
+    free(page);
+}
+
+static void metric_row_begin(struct metric_page *page, struct buf *out)
+{
+    static const char *const type_name[] = { "counter", "gauge", "histogram" };
+    const struct metric_row *row = &metric_rows[page->id];
+    const struct map *sums = &page->writer.sums[page->id];
+    size_t at = 0;
+
+    page->count = sums->count;
+    page->at = 0;
+    page->sorted = xcalloc(page->count + 1, sizeof(*page->sorted));
+    for (size_t i = 0; i < page->count; i++)
+        page->sorted[i] = map_next(sums, &at);
+    qsort(page->sorted, page->count, sizeof(*page->sorted), metric_sum_order);
+    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", row->name, row->help, row->name,
+               type_name[row->type]);
+}
+
+/* One sample, with the row's head before its first; past its last the next row is due. */
+static void metric_page_step(struct metric_page *page, struct buf *out)
+{
+    const struct metric_row *row = &metric_rows[page->id];
+
+    if (!page->sorted)
+        metric_row_begin(page, out);
+    if (page->at < page->count && row->type == METRIC_HISTOGRAM)
+        metric_print_histogram(out, row, page->sorted[page->at++]);
+    else if (page->at < page->count)
+        metric_print_value(out, row, page->sorted[page->at++]);
+    if (page->at < page->count)
+        return;
+    free(page->sorted);
+    page->sorted = NULL;
+    page->id++;
+}
+
+bool metric_page_print(struct metric_page *page, struct buf *out)
+{
+    for (int n = 0; n < METRIC_PIECE_SAMPLES && page->id < METRIC_ID_COUNT; n++)
+        metric_page_step(page, out);
+    return page->id < METRIC_ID_COUNT;
 }

@@ -39,7 +39,7 @@ extern const struct metric_row metric_rows[METRIC_ID_COUNT];
 struct metric_shard;
 struct metric_series;
 
-struct metric_shard *metric_shard_new(void); /* registers it for metric_print */
+struct metric_shard *metric_shard_new(void); /* registers it for metric_page_new */
 /* What it counted is gone with it: at exit only. NULL is fine. */
 void metric_shard_free(struct metric_shard *shard);
 
@@ -60,9 +60,10 @@ void metric_series_merge(struct metric_series *series, const uint32_t *counts, d
 
 /*
  * Gauges and counters whose value lives elsewhere (an endpoint's state, a queue's length):
- * `collect` is called by metric_print, on its thread, and prints through metric_sample; it may call
- * nothing else of this header. Samples of the same labels are added up, and to what the shards
- * have. Registered once per module, for ever: `user` must live as long as anybody prints.
+ * `collect` is called by metric_page_new, on its thread, and prints through
+ * metric_sample; it may call nothing else of this header. Samples of the same labels are added up,
+ * and to what the shards have. Registered once per module, for ever: `user` must live as long as
+ * anybody prints.
  */
 struct metric_writer;
 typedef void metric_collect_fn(struct metric_writer *writer, void *user);
@@ -70,8 +71,15 @@ void metric_collector_add(metric_collect_fn *collect, void *user);
 void metric_sample(struct metric_writer *writer, enum metric_id id,
                    const struct slice *label_values, double value);
 
-/* Prometheus text format 0.0.4, all rows, all shards summed. Any thread; the shards go on. */
-void metric_print(struct buf *out);
+/*
+ * All rows in Prometheus' text format 0.0.4, in pieces: a large fleet has tens of thousands of
+ * samples. All shards are summed by metric_page_new. Any thread; the shards go on.
+ */
+struct metric_page;
+struct metric_page *metric_page_new(void);
+void metric_page_free(struct metric_page *page); /* NULL is fine */
+/* Appends the next piece, some 20 KB. False: it was the last. */
+bool metric_page_print(struct metric_page *page, struct buf *out);
 
 /* The sum over shards and series of a counter or gauge row: for the drain, and for tests. */
 int64_t metric_total(enum metric_id id);

@@ -20,9 +20,13 @@ static struct buf page;
 /* /metrics as one string; borrowed until the next call. */
 static const char *print(void)
 {
+    struct metric_page *pieces = metric_page_new();
+
     buf_release(&page);
     buf_init(&page, SIZE_MAX);
-    metric_print(&page);
+    while (metric_page_print(pieces, &page)) {
+    }
+    metric_page_free(pieces);
     buf_add(&page, SLICE("\0"));
     return buf_join(&page).at;
 }
@@ -144,6 +148,7 @@ static void labels_cannot_break_the_page(void **state)
     struct metric_shard *shard = metric_shard_new();
     struct slice rows[][3] = {
         { SLICE("a\"b\\c\nd"), SLICE(""), SLICE("\xff\xc3") },
+        { SLICE("plain\xffplain"), SLICE("a\tb"), SLICE("\xc3\xa9\xc3\xa9\"x") },
         { SLICE("x\"} 1\nsluice_up 1\n#"), SLICE("\xc3\xa4"), SLICE("\0") },
         { slice_of(endless, sizeof(endless)), SLICE("p"), SLICE("o") },
     };
@@ -154,6 +159,8 @@ static void labels_cannot_break_the_page(void **state)
         metric_series_add(metric_series(shard, METRIC_ID_requests, rows[i]), 1);
     assert_true(has_line("sluice_requests_total{model=\"a\\\"b\\\\c\\nd\",pool=\"\",outcome="
                          "\"\xef\xbf\xbd\xef\xbf\xbd\"} 1"));
+    assert_true(has_line("sluice_requests_total{model=\"plain\xef\xbf\xbdplain\",pool=\"a\tb\","
+                         "outcome=\"\xc3\xa9\xc3\xa9\\\"x\"} 1"));
     assert_true(strlen(print()) < 40000);
     assert_null(strstr(print(), "\nsluice_up"));
     assert_is_text_format(print());
@@ -224,6 +231,40 @@ static void past_the_limit_values_are_counted_as_other(void **state)
     assert_int_equal(metric_total(METRIC_ID_retries), METRIC_SERIES_MAX + 500);
     metric_series_add(metric_series(shard, METRIC_ID_retries, &SLICE("pool 7")), 1);
     assert_true(has_line("sluice_retries_total{pool=\"pool 7\"} 2")); /* who was there stays */
+    metric_shard_free(shard);
+}
+
+static void a_large_page_comes_in_pieces_of_whole_lines(void **state)
+{
+    struct metric_shard *shard = metric_shard_new();
+    struct metric_page *pieces;
+    size_t count = 0, whole;
+    bool more = true;
+    char name[16];
+
+    (void)state;
+    for (int i = 0; i < METRIC_SERIES_MAX; i++) {
+        struct slice label = slice_of(name, (size_t)snprintf(name, sizeof(name), "pool %d", i));
+
+        metric_series_add(metric_series(shard, METRIC_ID_retries, &label), 1);
+    }
+    whole = strlen(print());
+    buf_release(&page);
+    pieces = metric_page_new();
+    metric_page_free(metric_page_new()); /* who leaves before the first */
+    for (; more; count++) {
+        size_t before = page.len;
+
+        more = metric_page_print(pieces, &page);
+        assert_in_range(page.len - before, 1, 64 * 1024);
+        assert_int_equal(buf_join(&page).at[page.len - 1], '\n');
+    }
+    metric_page_free(pieces);
+    assert_in_range(count, METRIC_SERIES_MAX / 256, METRIC_SERIES_MAX);
+    assert_int_equal(page.len, whole);
+    pieces = metric_page_new();
+    assert_true(metric_page_print(pieces, &page));
+    metric_page_free(pieces); /* and in the middle */
     metric_shard_free(shard);
 }
 
@@ -328,6 +369,7 @@ int main(void)
         cmocka_unit_test(labels_do_not_run_together),
         cmocka_unit_test(what_prints_alike_is_one_line),
         cmocka_unit_test(past_the_limit_values_are_counted_as_other),
+        cmocka_unit_test(a_large_page_comes_in_pieces_of_whole_lines),
         cmocka_unit_test(collectors_add_what_lives_elsewhere),
         cmocka_unit_test(reading_while_others_write_loses_nothing),
         cmocka_unit_test(a_row_with_labels_is_not_added_to_without_them),
