@@ -295,7 +295,8 @@ static bool received(const struct kv_wire *wire, uint64_t *ret_bytes)
     socklen_t size = sizeof(info);
     struct stat stat;
 
-    if (wire->fd < 0 || fstat(wire->fd, &stat) != 0 || stat.st_ino != wire->inode ||
+    if (!wire->socket || wire->fd < 0 || fstat(wire->fd, &stat) != 0 ||
+        stat.st_ino != wire->inode ||
         getsockopt(wire->fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
         return false;
     *ret_bytes = info.tcpi_bytes_received;

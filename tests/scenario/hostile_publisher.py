@@ -117,10 +117,12 @@ ATTACKS = {
 }
 
 
-# Parts of one message that has no last one.
+# Parts of one message that has no last one, and the socket that says them.
+PARTS = b"\x03" + struct.pack(">Q", 1 << 20) + b"\x93" * (1 << 20)
 ENDLESS = {
-    "endless_parts": b"\x03" + struct.pack(">Q", 1 << 20) + b"\x93" * (1 << 20),
-    "endless_nothings": b"\x01\x00" * (1 << 19),
+    "endless_parts": (b"PUB", PARTS),
+    "endless_nothings": (b"PUB", b"\x01\x00" * (1 << 19)),
+    "endless_replay": (b"ROUTER", PARTS),
 }
 
 
@@ -130,16 +132,18 @@ def read(link, size):
 
 
 def endless(address, name):
-    """ZMTP 3.1 by hand: greetings, READY, the subscription, then parts."""
+    """ZMTP 3.1 by hand: greetings, READY, what the other side says, then parts."""
+    kind, parts = ENDLESS[name]
     host, port = address.removeprefix("tcp://").split(":")
     link = socket.create_server((host, int(port))).accept()[0]
     link.sendall(b"\xff" + b"\0" * 8 + b"\x7f\x03\x01NULL" + b"\0" * 48)
     read(link, 64)
-    link.sendall(b"\x04\x19\x05READY\x0bSocket-Type" + struct.pack(">I", 3) + b"PUB")
+    ready = b"\x05READY\x0bSocket-Type" + struct.pack(">I", len(kind)) + kind
+    link.sendall(bytes([4, len(ready)]) + ready)
     read(link, 2)
     try:
         while True:
-            link.sendall(ENDLESS[name])
+            link.sendall(parts)
     except OSError:
         print(f"done {name}", file=sys.stderr, flush=True)
 

@@ -283,13 +283,14 @@ class Mending(Holdings):
 class Hostile(Holdings):
     """facts/security.md, G-09, and what the issue calls bad input: bounded work, a counter, a log line, routing goes on."""
 
-    def attack(self, *names):
-        engine = self.engine("--tokenizer", TOKENIZER, port=three_ports())
+    def attack(self, *names, replays=False):
+        """On the events, or on the replays of an engine that publishes well."""
+        engine = self.publishing(replays=False) if replays else self.engine("--tokenizer", TOKENIZER, port=three_ports())
         publisher = Process("hostile_publisher", [PYTHON, SCENARIO / "hostile_publisher.py",
-                                                  f"tcp://127.0.0.1:{engine.port + 1}", *names])
+                                                  f"tcp://127.0.0.1:{engine.port + 1 + replays}", *names])
         publisher.ended_well = False
         self.others.append(publisher)
-        gateway = self.start(engine, replays=False)
+        gateway = self.start(engine, replays=replays)
         before = gateway.rss_kb()
         for name in names:
             until(f"{name} is over", lambda: any(f"done {name}" in line for line in publisher.lines) or
@@ -322,9 +323,9 @@ class Hostile(Holdings):
         self.assert_unharmed(gateway, engine, before)
 
     def test_a_message_without_end_ends_its_connection_only(self):
-        for name in "endless_parts", "endless_nothings":
+        for name in "endless_parts", "endless_nothings", "endless_replay":
             with self.subTest(name):
-                engine, gateway, before = self.attack(name)
+                engine, gateway, before = self.attack(name, replays=name == "endless_replay")
                 self.wait_count(gateway, "malformed", 1)
                 self.assert_grown_by(gateway, before, 500_000, peak=True)
                 self.assert_unharmed(gateway, engine, before, 500_000)
