@@ -18,38 +18,33 @@ static inline uint64_t lanes_below(unsigned place)
     return (1ull << place) - 1;
 }
 
-/* What is left of 64 lanes whose last begins an escape, or that have an escape of `u`: those in
- * front of it. */
-static inline unsigned whole_lanes(uint64_t begins, uint64_t u)
-{
-    return u ? (unsigned)__builtin_ctzll(u) - 1 : 64 - (unsigned)(begins >> 63);
-}
-
 VBMI2 struct json_unescaped json_unescape_vbmi2(struct slice in, char *out, size_t room)
 {
     const __m512i low = _mm512_loadu_si512(json_escaped_char);
     const __m512i high = _mm512_loadu_si512(json_escaped_char + 64);
+    struct json_string_run run = { .open = false };
     struct json_unescaped done = { 0, 0 };
     uint64_t u = 0;
 
-    while (!u && in.len - done.read >= 64 && room - done.written >= 64) {
-        struct json_string_run run = { .open = false };
+    for (; !u && in.len - done.read >= 64 && room - done.written >= 64; done.read += 64) {
         __m512i bytes = _mm512_loadu_si512(in.at + done.read);
         uint64_t slashes = _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('\\'));
-        uint64_t escaped = json_string_escaped(&run, slashes), begins = slashes & ~escaped;
+        uint64_t escaped = json_string_escaped(&run, slashes);
         __m512i meant = _mm512_permutex2var_epi8(low, bytes, high);
-        uint64_t kept = ~begins;
-        unsigned lanes;
+        uint64_t kept = ~slashes | escaped;
 
         u = escaped & _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8('u'));
-        lanes = whole_lanes(begins, u);
-        if (lanes < 64)
-            kept &= lanes_below(lanes);
+        if (u)
+            kept &= lanes_below((unsigned)__builtin_ctzll(u));
         bytes = _mm512_maskz_compress_epi8(kept, _mm512_mask_mov_epi8(bytes, escaped, meant));
         _mm512_storeu_si512(out + done.written, bytes);
-        done.read += lanes;
         done.written += (size_t)__builtin_popcountll(kept);
     }
+    /* The backslash whose character was not taken was not, either. */
+    if (u)
+        done.read -= 64 - (size_t)__builtin_ctzll(u) + 1;
+    else
+        done.read -= run.escapes_next;
     return done;
 }
 
