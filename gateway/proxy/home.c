@@ -277,16 +277,20 @@ static void end_shedding(struct pool_hold *held)
     *shedding = (struct shedding){ 0 };
 }
 
-/* Room is what one request was made for most of the time: after it the rest need not be asked. */
+/* Room is what one request was made for most of the time: after it the rest need not be asked. One
+ * at a time, so that nobody's answer waits until it is known that nobody else may go. */
 static void take_turn(struct pool_hold *held)
 {
     struct worker *worker = held->home->worker;
     uint64_t now_us = worker->now_us;
+    unsigned left = HOME_RELEASES;
     bool more;
 
     held->full = is_full(held, now_us);
-    more = hold_turn(&held->hold, now_us);
-    answer_going(held);
+    do {
+        more = hold_turn(&held->hold, now_us);
+        answer_going(held);
+    } while (more && --left > 0);
     held->full = false;
     if (more)
         worker_defer_next(worker, &held->turn);
@@ -385,7 +389,7 @@ static void take_limits(struct pool_hold *held, const struct hold_limits_conf *l
         .tenant_length = (uint32_t)of_tenant,
         .source_length = (uint32_t)(SOURCE_TENANTS * of_tenant),
         .look = HOME_LOOK_ITEMS,
-        .releases = HOME_RELEASES,
+        .releases = 1,
         .age = limits->age,
         .fair_s = (double)limits->fairness / 1000,
     };
