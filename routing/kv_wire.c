@@ -58,19 +58,27 @@ void kv_wires_free(struct kv_wires *wires)
 
 /* ---- sockets ---- */
 
+/* -1, and errno says why: it has none. */
+static int descriptor_of(void *socket)
+{
+    size_t size = sizeof(int);
+    int fd;
+
+    return zmq_getsockopt(socket, ZMQ_FD, &fd, &size) == 0 ? fd : -1;
+}
+
 /* A socket whose descriptor rings. */
 static void *socket_new(struct kv_wires *wires, int type, void *ring)
 {
     struct epoll_event event = { .events = EPOLLIN | EPOLLET, .data.ptr = ring };
     void *socket = zmq_socket(wires->zmq, type);
-    size_t size = sizeof(int);
     int linger = 0, fd, error;
 
     if (!socket)
         return NULL;
     zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof(linger));
-    if (zmq_getsockopt(socket, ZMQ_FD, &fd, &size) == 0 &&
-        epoll_ctl(wires->epoll, EPOLL_CTL_ADD, fd, &event) == 0)
+    fd = descriptor_of(socket);
+    if (fd >= 0 && epoll_ctl(wires->epoll, EPOLL_CTL_ADD, fd, &event) == 0)
         return socket;
     error = errno;
     zmq_close(socket); /* nobody would hear it */
@@ -80,12 +88,12 @@ static void *socket_new(struct kv_wires *wires, int type, void *ring)
 
 static void socket_free(struct kv_wires *wires, void **socket)
 {
-    size_t size = sizeof(int);
     int fd;
 
     if (!*socket)
         return;
-    if (zmq_getsockopt(*socket, ZMQ_FD, &fd, &size) == 0)
+    fd = descriptor_of(*socket);
+    if (fd >= 0)
         epoll_ctl(wires->epoll, EPOLL_CTL_DEL, fd, NULL);
     zmq_close(*socket);
     *socket = NULL;
