@@ -3,7 +3,6 @@
  */
 #include "routing/probe.h"
 
-#include "gateway/base/clock.h"
 #include "gateway/base/metric.h"
 #include "routing/holdings.h"
 #include "routing/rounds.h"

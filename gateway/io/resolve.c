@@ -379,12 +379,12 @@ struct slice resolve_address_text(const union resolve_address *address,
     return slice_of(ret_text, (size_t)len);
 }
 
-struct slice resolve_text_host(struct slice address)
+struct slice resolve_text_host(struct slice text)
 {
-    while (address.len > 0 && address.at[address.len - 1] != ':')
-        address.len--;
-    address.len -= address.len > 0;
-    if (address.len > 1 && address.at[0] == '[')
-        return slice_of(address.at + 1, address.len - 2);
-    return address;
+    while (text.len > 0 && text.at[text.len - 1] != ':')
+        text.len--;
+    text.len -= text.len > 0;
+    if (text.len > 1 && text.at[0] == '[')
+        return slice_of(text.at + 1, text.len - 2);
+    return text;
 }

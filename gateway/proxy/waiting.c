@@ -121,11 +121,10 @@ static void fill_item(struct ticket *ticket, const struct exchange *x)
     const struct class_conf *class = class_named(x->fleet->conf, x->filter.class_name);
     uint64_t deadline_ms = hold_limits(x->fleet->conf)->deadline;
     uint64_t since_us = x->tries > 0 ? x->begun_us : x->queued_us; /* again: not as a newcomer */
-
-    ticket->sheddable = class->sheddable;
     struct asker asker =
         asker_of(x->filter.tenant, x->filter.peer->trusted, client_address(x->peer));
 
+    ticket->sheddable = class->sheddable;
     ticket->item = (struct hold_item){
         .tenant = asker.tenant,
         .source = asker.source,
