@@ -227,7 +227,7 @@ static void answer(struct pool_hold *held, struct ticket *ticket)
     if (ticket->held)
         atomic_fetch_sub_explicit(&held->state->room.waiting, 1, memory_order_relaxed);
     ticket->held = false;
-    ticket_send(&ticket->answer, held->home->worker, ticket->asker);
+    ticket_send(&ticket->answer, held->home->worker, ticket->worker);
 }
 
 static void answer_going(struct pool_hold *held)

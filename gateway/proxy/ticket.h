@@ -1,7 +1,7 @@
 /*
  * A ticket: what an exchange that waits sends to its pool's home, and gets back with the answer.
  *
- *   asker (the exchange's worker)                home (the pool's worker)
+ *   worker (the exchange's)                      home (the pool's worker)
  *      waiting_begin --------- ask ------------> held, or answered at once
  *      waiting_end  --------- leave -----------> held no more, if it still was
  *      woken <--------------- answer ----------- GO, REFUSED or AGAIN: once at most
@@ -11,7 +11,7 @@
  * more), and one for a `leave` under way. Its letters lie in it, so that sending cannot fail.
  *
  * With GO the endpoint's place is taken already, in the exchange's name. Where the exchange has
- * left meanwhile the asker's thread gives it back (waiting.c).
+ * left meanwhile the worker gives it back (waiting.c).
  *
  * What is asked is written before `ask` is sent and read by the home only; the answer is written
  * by the home before `answer` is sent.
@@ -39,17 +39,17 @@ enum ticket_answer {
 
 struct ticket {
     _Atomic uint32_t refs;
-    struct worker *asker, *home;
+    struct worker *worker, *home; /* the exchange's, the pool's */
     struct letter ask, leave, answer;
 
-    /* the asker's own */
+    /* the worker's own */
     struct exchange *exchange; /* NULL: it has left */
     bool answered;
 
     /* what is asked */
     struct decide_call call; /* borrows from the ticket and its fleet only */
     struct fleet *fleet;     /* reffed; the exchange's */
-    uint64_t newest;         /* number of the newest fleet that the asker knew */
+    uint64_t newest;         /* number of the newest fleet that the worker knew */
     const struct endpoint *tried[TRIES_MAX];
     struct blocks keys; /* the exchange's, lent: taken back with the answer */
     bool sheddable;

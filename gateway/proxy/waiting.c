@@ -84,7 +84,7 @@ static void follow_fleet(struct exchange *x)
 
 static void give_back_place(struct ticket *ticket)
 {
-    share_give_back(ticket->endpoint, &ticket->place, ticket->asker->now_us);
+    share_give_back(ticket->endpoint, &ticket->place, ticket->worker->now_us);
     room_made(ticket->call.pool->state);
 }
 
@@ -141,7 +141,7 @@ static struct ticket *ticket_new(struct exchange *x)
     struct ticket *ticket = xcalloc(1, sizeof(*ticket) + x->filter.pin.len);
 
     ticket->refs = 1;
-    ticket->asker = x->worker;
+    ticket->worker = x->worker;
     ticket->home = exchanges->peers[x->version->pool->state->hash % exchanges->peer_count];
     ticket->ask.open = home_on_ask;
     ticket->leave.open = home_on_leave;
