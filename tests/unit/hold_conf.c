@@ -23,7 +23,8 @@ static const struct {
     { "tenant_share", "50", "`50` is out of bounds: `tenant_share` is at most 1 (100%)" },
     { "tenant_share", "101%", "`101%` is out of bounds: `tenant_share` is at most 1 (100%)" },
     { "tenant_share", "half",
-      "`half` is no value of `tenant_share`, which takes a number like 0.2 or 20%" },
+      "`half` is no value of `tenant_share`, which takes a number like 0.2 or 20%, "
+      "from 0.0001 to 1" },
     { "queue", "0", NULL },
     { "cold_start", "0", NULL },
     { "keepalive", "0s", NULL },
