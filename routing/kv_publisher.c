@@ -136,12 +136,9 @@ static void replay_end(struct kv_publisher *publisher, bool complete)
 /* The connection is another: what the replay would bring may be the old engine's. */
 static void replay_abandon(struct kv_publisher *publisher)
 {
-    if (!publisher->source.replaying)
-        return;
     if (kv_wire_is_open(&publisher->replay))
         kv_patience_ended(&publisher->patience, KV_REPLAY_USELESS, publisher->events->now_us);
     replay_stop(publisher);
-    (void)kv_source_replay_ended(&publisher->source, /* complete= */ false);
 }
 
 static void replay_set_timer(struct kv_publisher *publisher)
@@ -210,7 +207,7 @@ static bool live_turn(struct kv_publisher *publisher)
 {
     struct kv_message message;
 
-    if (publisher->source.replaying || !kv_wire_receive(&publisher->live, &message))
+    if (kv_source_is_replaying(&publisher->source) || !kv_wire_receive(&publisher->live, &message))
         return false;
     publisher->source.can_replay = may_replay(publisher);
     if (message.kind == KV_MESSAGE_BATCH)
@@ -306,7 +303,8 @@ static void on_look(struct timer *timer)
 {
     struct kv_publisher *publisher = CONTAINER_OF(timer, struct kv_publisher, look);
     bool replay_choked = kv_wire_is_choked(&publisher->replay, /* unread= */ false);
-    bool live_choked = kv_wire_is_choked(&publisher->live, publisher->source.replaying);
+    bool live_choked =
+        kv_wire_is_choked(&publisher->live, kv_source_is_replaying(&publisher->source));
 
     publisher->source.stats.malformed += (uint64_t)replay_choked + live_choked;
     if (replay_choked)

@@ -67,9 +67,8 @@ static void forget(struct kv_source *source)
 
 static struct kv_replay ask(struct kv_source *source, uint64_t from, uint64_t wanted)
 {
-    source->replaying = true;
-    source->starts_over = false;
-    source->compares = source->following && from < source->next;
+    source->state =
+        source->following && from < source->next ? KV_SOURCE_COMPARING : KV_SOURCE_FILLING;
     source->wanted = wanted;
     return (struct kv_replay){ .wanted = true, .from = from };
 }
@@ -82,8 +81,14 @@ static struct kv_replay ask_for_more(struct kv_source *source, uint64_t wanted)
     return ask(source, source->next > 0 ? source->next - 1 : 0, wanted);
 }
 
+bool kv_source_is_replaying(const struct kv_source *source)
+{
+    return source->state != KV_SOURCE_LIVE;
+}
+
 struct kv_replay kv_source_connected(struct kv_source *source)
 {
+    source->state = KV_SOURCE_LIVE;
     if (!source->can_replay) {
         /* Batches may have been missed, and their numbers cannot tell whether an engine that
          * restarted has come as far as the old one. */
@@ -141,19 +146,24 @@ static bool is_same_engine(struct kv_source *source, uint64_t number, struct sli
     return number >= source->next || is_remembered(source, number, payload);
 }
 
-void kv_source_replayed(struct kv_source *source, uint64_t number, struct slice payload)
+static void start_over(struct kv_source *source)
 {
-    if (source->starts_over)
-        return;
-    if (source->compares) {
-        source->compares = false;
-        if (!is_same_engine(source, number, payload)) {
-            source->stats.restarts++;
-            forget(source);
-            source->starts_over = true;
-            return;
-        }
-    }
+    source->stats.restarts++;
+    forget(source);
+    source->state = KV_SOURCE_STARTING_OVER;
+}
+
+/* What comes first of a replay tells whose it is. */
+static void compare(struct kv_source *source, uint64_t number, struct slice payload)
+{
+    if (is_same_engine(source, number, payload))
+        source->state = KV_SOURCE_FILLING;
+    else
+        start_over(source);
+}
+
+static void fill(struct kv_source *source, uint64_t number, struct slice payload)
+{
     if (source->following && number < source->next)
         return;
     if (number > (source->following ? source->next : 0)) { /* older ones are no longer kept */
@@ -163,19 +173,27 @@ void kv_source_replayed(struct kv_source *source, uint64_t number, struct slice 
     apply(source, number, payload);
 }
 
+void kv_source_replayed(struct kv_source *source, uint64_t number, struct slice payload)
+{
+    if (source->state == KV_SOURCE_COMPARING)
+        compare(source, number, payload);
+    if (source->state == KV_SOURCE_FILLING)
+        fill(source, number, payload);
+}
+
+static bool has_what_was_wanted(const struct kv_source *source)
+{
+    return source->wanted == 0 || (source->following && source->next >= source->wanted);
+}
+
 struct kv_replay kv_source_replay_ended(struct kv_source *source, bool complete)
 {
-    source->replaying = false;
-    if (source->starts_over)
+    if (complete && source->state == KV_SOURCE_COMPARING)
+        start_over(source); /* it has not come as far as the one whose batch was had before */
+    if (source->state == KV_SOURCE_STARTING_OVER)
         return ask(source, 0, source->wanted);
-    if (complete && source->compares) {
-        /* Not even the batch that was had before: another engine, which has not come as far. */
-        source->stats.restarts++;
-        forget(source);
-        return ask(source, 0, source->wanted);
-    }
-    if (!complete ||
-        (source->wanted > 0 && (!source->following || source->next < source->wanted))) {
+    source->state = KV_SOURCE_LIVE;
+    if (!complete || !has_what_was_wanted(source)) {
         source->stats.holes++;
         forget(source);
     }

@@ -6,15 +6,17 @@
  * the state between the two, without sockets: the caller brings batches and is told when a replay
  * is wanted.
  *
- *     waiting --first batch--> following --gap, older number, new connection--> replaying
- *        ^                         ^                                               |
- *        |                         +------------------ all there -----------------+
- *        +--- hole, no replay, another engine: all is forgotten (kv_mirror_clear) -+
+ *     live --gap, older number, new connection--> comparing --the same--> filling --its end--> live
+ *                       |                          |                         ^
+ *                       | nothing to compare       | another engine's: all is forgotten
+ *                       v                          v                         |
+ *                    filling                    starting over ---its end-----+
  *
- * While a replay is under way, live batches stay in their socket. A replay begins with the batch
- * before the one that is missing: if that is not the same any more, the engine is another one and
- * had the same numbers before. Where batches are lost for good, what the engine holds is not known
- * any more, and it begins empty: less than the truth, never more.
+ * A replay is wanted in all states but the first, and live batches stay in their socket meanwhile.
+ * It begins with the batch before the one that is missing: if that is not the same any more, the
+ * engine is another one and had the same numbers before. A new connection ends it, whatever its
+ * state. Where batches are lost for good, what the engine holds is not known any more, and it
+ * begins empty (kv_mirror_clear): less than the truth, never more.
  *
  * One thread, the index's.
  */
@@ -36,6 +38,13 @@ struct kv_source_stats {
     uint64_t malformed; /* batches, or events in them, that are not what they must be */
 };
 
+enum kv_source_state {
+    KV_SOURCE_LIVE,
+    KV_SOURCE_COMPARING,     /* the replay's next batch is one that was had before */
+    KV_SOURCE_FILLING,       /* its batches follow those that were had */
+    KV_SOURCE_STARTING_OVER, /* its batches are of no use; another one, from 0, when it ends */
+};
+
 struct kv_source {
     struct kv_mirror mirror;
     struct kv_decoder decoder;
@@ -43,11 +52,9 @@ struct kv_source {
     bool can_replay; /* the caller's: lost batches may be asked for now */
     bool following;  /* `next` is known */
     bool adopts;     /* no replay helped: the next batch is a beginning, whatever its number */
-    bool replaying;
-    bool starts_over; /* another replay, from 0, when this one ends */
-    bool compares;    /* the replay's next batch is one that was had before */
-    uint64_t next;    /* the number of the batch to be applied next */
-    uint64_t wanted;  /* the replay must bring all before it */
+    enum kv_source_state state;
+    uint64_t next;   /* the number of the batch to be applied next */
+    uint64_t wanted; /* the replay must bring all before it */
     uint64_t
         remembered[KV_REMEMBERED]; /* hashes of the batches before `next`, by number; 0: none */
     struct kv_source_stats stats;
@@ -64,7 +71,11 @@ void kv_source_init(struct kv_source *source, struct kv_column *column, uint32_t
                     uint64_t prefix_seed, struct slice cache, bool can_replay);
 void kv_source_release(struct kv_source *source);
 
-/* The connection to the publisher stands, for the first time or again. */
+/* A replay is wanted or under way: live batches are to wait. */
+bool kv_source_is_replaying(const struct kv_source *source);
+
+/* The connection to the publisher stands, for the first time or again. A replay that was wanted
+ * before is not any more. */
 struct kv_replay kv_source_connected(struct kv_source *source);
 /* A batch came. If a replay is wanted then, this batch is to be in it. */
 struct kv_replay kv_source_live(struct kv_source *source, uint64_t number, struct slice payload);

@@ -314,6 +314,33 @@ static void a_replay_that_is_given_up_leaves_nothing_behind(void **state)
     rig_release(&rig);
 }
 
+/* The engine restarted, which the replay tells; before it has ended there is another connection,
+ * and no replay may be had any more. */
+static void a_replay_does_not_outlive_its_connection(void **state)
+{
+    struct rig rig;
+    struct slice payload;
+
+    (void)state;
+    rig_init(&rig, 14, 64, true);
+    answer(&rig, 0, BLOCKS);
+    publish(&rig);
+    drain(&rig);
+    cache_clear(&rig.cache);
+    kv_batches_restart(&rig.batches);
+    answer(&rig, 1, BLOCKS);
+    payload = buf_join((struct buf *)&kv_batches_flush(&rig.batches)->payload);
+    assert_true(kv_source_connected(&rig.source).wanted);
+    kv_source_replayed(&rig.source, 0, payload);
+    assert_int_equal(rig.source.state, KV_SOURCE_STARTING_OVER);
+    rig.source.can_replay = false;
+    assert_false(kv_source_connected(&rig.source).wanted);
+    assert_false(kv_source_is_replaying(&rig.source));
+    assert_false(kv_source_live(&rig.source, 0, payload).wanted);
+    compare(&rig, true);
+    rig_release(&rig);
+}
+
 static void numbers_may_begin_anywhere(void **state)
 {
     struct rig rig;
@@ -352,6 +379,7 @@ int main(void)
         cmocka_unit_test(what_was_lost_comes_back_as_it_is_stored_again),
         cmocka_unit_test(an_engine_that_restarted_and_came_as_far_is_told_by_the_batch_before),
         cmocka_unit_test(a_replay_that_is_given_up_leaves_nothing_behind),
+        cmocka_unit_test(a_replay_does_not_outlive_its_connection),
         cmocka_unit_test(numbers_may_begin_anywhere),
         cmocka_unit_test(a_batch_that_nobody_understands_empties_the_column),
     };
