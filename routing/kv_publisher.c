@@ -96,11 +96,16 @@ static bool may_replay(const struct kv_publisher *publisher)
            kv_patience_allows(&publisher->patience, publisher->events->now_us);
 }
 
-/* Live batches wait from now on, until it has begun and ended. */
+/* Live batches wait from now on, until it has begun and ended; not for one that may not be had
+ * soon, they would be lost. */
 static void replay_want(struct kv_publisher *publisher, struct kv_replay replay)
 {
     if (!replay.wanted)
         return;
+    if (!may_replay(publisher)) {
+        (void)kv_source_replay_ended(&publisher->source, /* complete= */ false);
+        return;
+    }
     publisher->replay_from = replay.from;
     timer_set(&publisher->events->timers, &publisher->replay_timer,
               kv_patience_next_us(&publisher->patience, publisher->events->now_us));
