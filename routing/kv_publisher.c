@@ -97,10 +97,10 @@ static bool may_replay(const struct kv_publisher *publisher)
 }
 
 /* Live batches wait from now on, until it has begun and ended; not for one that may not be had
- * soon, they would be lost. */
+ * soon, they would be lost. The next connection asks by itself. */
 static void replay_want(struct kv_publisher *publisher, struct kv_replay replay)
 {
-    if (!replay.wanted)
+    if (!replay.wanted || !publisher->connected)
         return;
     if (!may_replay(publisher)) {
         (void)kv_source_replay_ended(&publisher->source, /* complete= */ false);
@@ -138,7 +138,7 @@ static void replay_end(struct kv_publisher *publisher, bool complete)
     kv_publisher_is_ready(publisher); /* batches waited meanwhile */
 }
 
-/* The connection is another: what the replay would bring may be the old engine's. */
+/* The connection is another, or lost: what the replay would bring may be the old engine's. */
 static void replay_abandon(struct kv_publisher *publisher)
 {
     if (kv_wire_is_open(&publisher->replay))
@@ -249,6 +249,7 @@ static void on_disconnected(struct kv_publisher *publisher)
     if (events->now_us >= publisher->no_word_until_us)
         publisher->no_word_until_us = events->now_us + SAY_US;
     publisher->connected = false;
+    replay_abandon(publisher);
     timer_set(&events->timers, &publisher->reopen, events->now_us + KV_WIRE_REOPEN_US);
 }
 

@@ -6,8 +6,8 @@
  *             ^                     ^                                                  |
  *             +--- wire made anew   +-------------------- its end ---------------------+
  *
- * While a replay waits or is under way, live batches stay in their socket. Part of a feed, which
- * is told after each turn. One thread, the index's.
+ * While a replay waits or is under way, live batches stay in their socket; it ends with the
+ * connection. Part of a feed, which is told after each turn. One thread, the index's.
  */
 #ifndef SLUICE_ROUTING_KV_PUBLISHER_H
 #define SLUICE_ROUTING_KV_PUBLISHER_H

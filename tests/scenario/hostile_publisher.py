@@ -123,6 +123,7 @@ ENDLESS = {
     "endless_parts": (b"PUB", PARTS),
     "endless_nothings": (b"PUB", b"\x01\x00" * (1 << 19)),
     "endless_replay": (b"ROUTER", PARTS),
+    "endless_replay_alone": (b"ROUTER", PARTS),
 }
 
 
@@ -131,16 +132,31 @@ def read(link, size):
         size -= len(link.recv(size)) or sys.exit("the listener left while it was greeted")
 
 
-def endless(address, name):
-    """ZMTP 3.1 by hand: greetings, READY, what the other side says, then parts."""
-    kind, parts = ENDLESS[name]
-    host, port = address.removeprefix("tcp://").split(":")
-    link = socket.create_server((host, int(port))).accept()[0]
+def greet(listener, kind):
+    """ZMTP 3.1 by hand: greetings, READY, what the other side says."""
+    link = listener.accept()[0]
     link.sendall(b"\xff" + b"\0" * 8 + b"\x7f\x03\x01NULL" + b"\0" * 48)
     read(link, 64)
     ready = b"\x05READY\x0bSocket-Type" + struct.pack(">I", len(kind)) + kind
     link.sendall(bytes([4, len(ready)]) + ready)
     read(link, 2)
+    return link
+
+
+def endless(address, name):
+    """Parts as fast as they are taken. Of a replay `alone`: the publisher hangs up when it is asked for one."""
+    kind, parts = ENDLESS[name]
+    host, port = address.removeprefix("tcp://").split(":")
+    listener = socket.create_server((host, int(port)))
+    if name == "endless_replay_alone":
+        replays = socket.create_server((host, int(port) + 1))
+        live = greet(listener, b"PUB")
+        link = greet(replays, kind)
+        live.close()
+        listener.close()
+        time.sleep(0.6)  # some looks at the wires later
+    else:
+        link = greet(listener, kind)
     try:
         while True:
             link.sendall(parts)

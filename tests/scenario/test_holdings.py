@@ -283,11 +283,11 @@ class Mending(Holdings):
 class Hostile(Holdings):
     """facts/security.md, G-09, and what the issue calls bad input: bounded work, a counter, a log line, routing goes on."""
 
-    def attack(self, *names, replays=False):
-        """On the events, or on the replays of an engine that publishes well."""
-        engine = self.publishing(replays=False) if replays else self.engine("--tokenizer", TOKENIZER, port=three_ports())
+    def attack(self, *names, replays=False, publishes=True):
+        """On the events, or on the replays of an engine that publishes well or not at all."""
+        engine = self.publishing(replays=False) if replays and publishes else self.engine("--tokenizer", TOKENIZER, port=three_ports())
         publisher = Process("hostile_publisher", [PYTHON, SCENARIO / "hostile_publisher.py",
-                                                  f"tcp://127.0.0.1:{engine.port + 1 + replays}", *names])
+                                                  f"tcp://127.0.0.1:{engine.port + 1 + (replays and publishes)}", *names])
         publisher.ended_well = False
         self.others.append(publisher)
         gateway = self.start(engine, replays=replays)
@@ -329,6 +329,11 @@ class Hostile(Holdings):
                 self.wait_count(gateway, "malformed", 1)
                 self.assert_grown_by(gateway, before, 500_000, peak=True)
                 self.assert_unharmed(gateway, engine, before, 500_000)
+
+    def test_a_replay_ends_with_the_connection(self):
+        engine, gateway, before = self.attack("endless_replay_alone", replays=True, publishes=False)
+        self.assert_grown_by(gateway, before, 500_000, peak=True)
+        self.assert_unharmed(gateway, engine, before, 500_000)
 
 
 if __name__ == "__main__":
