@@ -10,7 +10,6 @@
 #include "routing/decide.h"
 #include "routing/holdings.h"
 
-#include <jansson.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -64,22 +63,6 @@ static void put_real(struct buf *out, const char *before, double real)
         buf_printf(out, "%s%.*g", before, REAL_DIGITS, real);
     else
         buf_printf(out, "%snull", before);
-}
-
-static int buf_write(const char *bytes, size_t size, void *user)
-{
-    buf_add(user, slice_of(bytes, size));
-    return 0;
-}
-
-/* Takes the value. */
-static void put_json(struct buf *out, const char *before, json_t *value)
-{
-    put(out, before);
-    CHECK(value && json_dump_callback(value, buf_write, out,
-                                      JSON_COMPACT | JSON_ENCODE_ANY |
-                                          JSON_REAL_PRECISION(REAL_DIGITS)) == 0);
-    json_decref(value);
 }
 
 /* ---- an endpoint ---- */
@@ -140,6 +123,23 @@ static void put_reported(struct buf *out, const struct reported *reported, uint6
     put(out, "}");
 }
 
+static void put_cache(struct buf *out, const struct endpoint *endpoint)
+{
+    struct holdings_view view;
+
+    if (!holdings_look(endpoint, &view)) {
+        put(out, ",\"cache\":null");
+        return;
+    }
+    put_text(out, ",\"cache\":{\"source\":", view.heard ? "events" : "model");
+    put_truth(out, ",\"connected\":", view.connected);
+    put_count(out, ",\"page_tokens\":", view.page_tokens);
+    put_real(out, ",\"trust\":", view.trust);
+    put_count(out, ",\"expected_tokens\":", view.expected_tokens);
+    put_count(out, ",\"found_tokens\":", view.found_tokens);
+    put(out, "}");
+}
+
 static void put_adapters(struct buf *out, const struct adapters *adapters)
 {
     put_truth(out, ",\"adapters\":{\"known\":", GET(&adapters->known));
@@ -178,7 +178,7 @@ static void put_endpoint(struct buf *out, const struct pool *pool, const struct 
     put_pace(out, pool, endpoint, now_us);
     put_reported(out, &state->reported, now_us);
     put_adapters(out, &state->adapters);
-    put_json(out, ",\"cache\":", holdings_json(endpoint));
+    put_cache(out, endpoint);
     put(out, "}");
 }
 

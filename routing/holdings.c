@@ -13,8 +13,8 @@
 #include "routing/kv_pages.h"
 #include "routing/kv_url.h"
 
-#include <jansson.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -515,16 +515,19 @@ void holdings_collect(struct metric_writer *writer, struct holdings *holdings,
             collect_endpoint(writer, &fleet->pools[i], &fleet->pools[i].endpoints[j]);
 }
 
-json_t *holdings_json(const struct endpoint *endpoint)
+bool holdings_look(const struct endpoint *endpoint, struct holdings_view *ret_view)
 {
     const struct holding *holding = holding_of(endpoint);
 
     if (!holding)
-        return json_null();
-    return json_pack("{s:s, s:b, s:I, s:f, s:I, s:I}", "source",
-                     kv_feed_is_heard(holding->feed) ? "events" : "model", "connected",
-                     (int)kv_feed_is_connected(holding->feed), "page_tokens",
-                     (json_int_t)kv_feed_page_tokens(holding->feed), "trust", trust_of(holding),
-                     "expected_tokens", (json_int_t)number(&holding->expected_tokens),
-                     "found_tokens", (json_int_t)number(&holding->found_tokens));
+        return false;
+    *ret_view = (struct holdings_view){
+        .heard = kv_feed_is_heard(holding->feed),
+        .connected = kv_feed_is_connected(holding->feed),
+        .page_tokens = kv_feed_page_tokens(holding->feed),
+        .trust = trust_of(holding),
+        .expected_tokens = number(&holding->expected_tokens),
+        .found_tokens = number(&holding->found_tokens),
+    };
+    return true;
 }

@@ -97,7 +97,17 @@ void holding_free(struct holding *holding);
 struct metric_writer;
 void holdings_collect(struct metric_writer *writer, struct holdings *holdings,
                       const struct fleet *fleet);
-struct json_t;
-struct json_t *holdings_json(const struct endpoint *endpoint);
+
+/* What is known of an endpoint's cache. */
+struct holdings_view {
+    bool heard;     /* by its events; else by a model of it */
+    bool connected; /* to the publishers of all its ranks */
+    uint32_t page_tokens;
+    double trust; /* found by expected tokens of late, 0 to 1 */
+    uint64_t expected_tokens, found_tokens;
+};
+
+/* False: nothing yet, it is in no fleet that was published. */
+bool holdings_look(const struct endpoint *endpoint, struct holdings_view *ret_view);
 
 #endif

@@ -10,7 +10,6 @@
 #include "tests/engine/kv_batch.c" /* the engine is a program, not a library */
 #include "tests/unit/fleet_rig.h"
 
-#include <jansson.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -203,13 +202,12 @@ static void learn(struct rig *rig, int64_t found)
                        .tokens = 129, .cached = (uint64_t)found, .cached_said = found >= 0 });
 }
 
-static json_int_t expected_so_far(const struct endpoint *endpoint)
+static struct holdings_view view_of(const struct rig *rig, size_t endpoint)
 {
-    json_t *json = holdings_json(endpoint);
-    json_int_t tokens = json_integer_value(json_object_get(json, "expected_tokens"));
+    struct holdings_view view;
 
-    json_decref(json);
-    return tokens;
+    assert_true(holdings_look(endpoint_at(rig, endpoint), &view));
+    return view;
 }
 
 static void usage_teaches_what_a_match_is_worth(void **state)
@@ -231,7 +229,7 @@ static void usage_teaches_what_a_match_is_worth(void **state)
     for (int i = 0; i < 20; i++) /* more than there are: such a word teaches nothing */
         learn(&rig, 1000000);
     assert_int_equal(found_of(&rig, 0).blocks, BLOCKS);
-    assert_int_equal(expected_so_far(endpoint), 3 * 128);
+    assert_int_equal(view_of(&rig, 0).expected_tokens, 3 * 128);
     for (int i = 0; i < 100; i++) /* one that says when there are some */
         learn(&rig, -1);
     wait_match(&rig, 0, 0, 0);
@@ -301,13 +299,8 @@ static void events_pool(const struct publisher *publisher, const char *endpoints
 static void wait_heard(const struct rig *rig, size_t endpoint, struct publisher *publisher)
 {
     uint64_t until_us = clock_now_us() + WAIT_US;
-    bool heard = false;
 
-    while (!heard) {
-        json_t *json = holdings_json(endpoint_at(rig, endpoint));
-
-        heard = strcmp(json_string_value(json_object_get(json, "source")), "events") == 0;
-        json_decref(json);
+    while (!view_of(rig, endpoint).heard) {
         assert_true(clock_now_us() < until_us);
         publish(publisher);
         poll(NULL, 0, 1);
