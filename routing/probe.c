@@ -12,8 +12,6 @@
 
 /* A health answer is read to its end when it is short, so that its connection can be kept. */
 #define PROBE_ANSWER_BYTES 65536
-/* So many may hang without holding others up: more than a pool has. */
-#define PROBES_OPEN 4096
 
 struct probes {
     struct worker *control;
@@ -93,7 +91,7 @@ static const struct rounds_type checks = {
     .path = health_path,
     .timeout_ms = health_timeout_ms,
     .answer_bytes = PROBE_ANSWER_BYTES,
-    .at_once = PROBES_OPEN,
+    .at_once = 0, /* however many hang, the others are checked */
     .on_answer = on_answer,
     .on_gone = on_gone,
 };

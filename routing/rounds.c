@@ -6,6 +6,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/random.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 /* A question is due up to this part of its interval earlier or later. */
@@ -64,9 +65,10 @@ static void ask(struct asked *asked)
 
 static void ask_waiting(struct rounds *rounds)
 {
+    unsigned at_once = rounds->type->at_once ? rounds->type->at_once : UINT_MAX;
     struct list *first;
 
-    while (rounds->open < rounds->type->at_once && (first = list_pop(&rounds->waiting)))
+    while (rounds->open < at_once && (first = list_pop(&rounds->waiting)))
         ask(CONTAINER_OF(first, struct asked, turn));
 }
 

@@ -2,10 +2,10 @@
  * Rounds: every endpoint of a fleet is asked the same thing (whether it is well, its metrics page,
  * its list of models) again and again.
  *
- * One question at an endpoint at a time, a limited number of them at once, each answer bounded
- * in bytes and time; when the next is due is what the answer's callback says, a little earlier or
- * later so that endpoints and gateways do not march in step. Endpoints are known again in the next
- * fleet. Control thread.
+ * One question at an endpoint at a time, of all together as many at once as their type allows, each
+ * answer bounded in bytes and time; when the next is due is what the answer's callback says, a
+ * little earlier or later so that endpoints and gateways do not march in step. Endpoints are known
+ * again in the next fleet. Control thread.
  */
 #ifndef SLUICE_ROUTING_ROUNDS_H
 #define SLUICE_ROUTING_ROUNDS_H
@@ -37,7 +37,7 @@ struct rounds_type {
     const char *(*path)(const struct pool *pool);
     unsigned (*timeout_ms)(const struct pool *pool);
     size_t answer_bytes; /* a longer answer is cut off there */
-    unsigned at_once;    /* questions under way: as many answers lie in memory */
+    unsigned at_once; /* questions under way, and as many answers in memory; 0: one an endpoint */
     /* An answer, or why there is none; `body` is borrowed. Returns after how many milliseconds it
      * is to be asked again. */
     uint64_t (*on_answer)(void *user, struct asked *asked, const struct reason *reason,
