@@ -4,6 +4,7 @@
 #include "routing/rounds.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/base/map.h"
 #include "gateway/base/random.h"
 
 #include <limits.h>
@@ -124,18 +125,21 @@ void rounds_free(struct rounds *rounds)
     free(rounds);
 }
 
-/* The same endpoint in the fleet before, taken off its list; NULL when it was not asked. */
-static struct asked *take(struct list *before, const struct endpoint_state *state)
+/* Of those that were asked in the fleet before, by state: a list would be walked once for each
+ * endpoint of the next. */
+static struct slice state_key(struct endpoint_state *const *state)
 {
-    LIST_FOREACH (at, before) {
+    return slice_of((const char *)state, sizeof(*state));
+}
+
+static void index_all(const struct rounds *rounds, struct map *before)
+{
+    map_init(before);
+    LIST_FOREACH (at, &rounds->all) {
         struct asked *asked = CONTAINER_OF(at, struct asked, link);
 
-        if (asked->state == state) {
-            list_remove(&asked->link);
-            return asked;
-        }
+        map_put(before, state_key(&asked->state), asked);
     }
-    return NULL;
 }
 
 static struct asked *asked_new(struct rounds *rounds, struct endpoint_state *state)
@@ -150,12 +154,14 @@ static struct asked *asked_new(struct rounds *rounds, struct endpoint_state *sta
     return asked;
 }
 
-static void follow_endpoint(struct rounds *rounds, struct list *before, const struct pool *pool,
+static void follow_endpoint(struct rounds *rounds, struct map *before, const struct pool *pool,
                             const struct endpoint *endpoint)
 {
-    struct asked *asked = take(before, endpoint->state);
+    struct asked *asked = map_remove(before, state_key(&endpoint->state));
 
-    if (!asked)
+    if (asked)
+        list_remove(&asked->link);
+    else
         asked = asked_new(rounds, endpoint->state);
     asked->pool = pool;
     asked->endpoint = endpoint;
@@ -166,10 +172,12 @@ static void follow_endpoint(struct rounds *rounds, struct list *before, const st
 void rounds_follow(struct rounds *rounds, struct fleet *fleet)
 {
     struct fleet *old = rounds->fleet;
-    struct list before;
+    struct list left;
+    struct map before;
 
-    list_init(&before);
-    list_splice(&before, &rounds->all);
+    index_all(rounds, &before);
+    list_init(&left);
+    list_splice(&left, &rounds->all);
     rounds->fleet = fleet_ref(fleet);
     rounds->count = 0;
     for (size_t i = 0; i < fleet->pool_count; i++) {
@@ -178,7 +186,8 @@ void rounds_follow(struct rounds *rounds, struct fleet *fleet)
         for (size_t j = 0; rounds->type->path(pool) && j < pool->count; j++)
             follow_endpoint(rounds, &before, pool, &pool->endpoints[j]);
     }
-    free_all(&before); /* `on_gone` may still look at the older fleet */
+    map_release(&before);
+    free_all(&left); /* `on_gone` may still look at the older fleet */
     fleet_unref(old);
     ask_waiting(rounds);
 }
