@@ -13,7 +13,7 @@ void cache_model_init(struct cache_model *model, struct prefix_index *index, uin
 {
     *model = (struct cache_model){ .index = index, .trust = 1 };
     model->column = prefix_index_column_new(index);
-    kv_pages_init(&model->blocks);
+    kv_pages_init(&model->blocks, &model->taken);
     cache_model_resize(model, capacity);
 }
 

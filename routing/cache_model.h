@@ -19,6 +19,7 @@
 struct cache_model {
     struct prefix_index *index;
     uint32_t column;
+    struct kv_pages_taken taken; /* by `blocks` */
     struct kv_pages blocks;  /* by our keys; `key` of a page links it by number to its neighbours */
     uint32_t oldest, newest; /* 0: it is empty */
     uint32_t room;           /* blocks it may have now */

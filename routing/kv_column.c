@@ -6,7 +6,7 @@
 void kv_column_init(struct kv_column *column, struct prefix_index *index)
 {
     *column = (struct kv_column){ .index = index, .number = prefix_index_column_new(index) };
-    kv_pages_init(&column->shared);
+    kv_pages_init(&column->shared, &column->taken);
 }
 
 void kv_column_release(struct kv_column *column)
@@ -23,7 +23,7 @@ bool kv_column_renew(struct kv_column *column)
         return false;
     prefix_index_column_retire(column->index, column->number);
     kv_pages_release(&column->shared);
-    kv_pages_init(&column->shared);
+    kv_pages_init(&column->shared, &column->taken);
     column->number = fresh;
     return true;
 }

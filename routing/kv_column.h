@@ -12,8 +12,9 @@
 
 struct kv_column {
     struct prefix_index *index;
-    uint32_t number;        /* another after it was renewed. PREFIX_COLUMN_NONE: all were taken */
-    size_t mirrors;         /* that fill it; theirs to count */
+    uint32_t number; /* another after it was renewed. PREFIX_COLUMN_NONE: all were taken */
+    size_t mirrors;  /* that fill it; theirs to count */
+    struct kv_pages_taken taken; /* by the pages of all mirrors, and by those shared */
     struct kv_pages shared; /* keys and tiers that several pages have: how many more, as `key` */
 };
 

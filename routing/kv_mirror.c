@@ -43,7 +43,7 @@ void kv_mirror_init(struct kv_mirror *mirror, struct kv_column *column, uint32_t
     mirror->prefix_seed = prefix_seed;
     mirror->cache = cache;
     column->mirrors++;
-    kv_pages_init(&mirror->pages);
+    kv_pages_init(&mirror->pages, &mirror->column->taken);
 }
 
 void kv_mirror_release(struct kv_mirror *mirror)
@@ -542,7 +542,7 @@ void kv_mirror_clear(struct kv_mirror *mirror)
     if (!renews || !kv_column_renew(mirror->column))
         hide_all(mirror);
     kv_pages_release(&mirror->pages);
-    kv_pages_init(&mirror->pages);
+    kv_pages_init(&mirror->pages, &mirror->column->taken);
     mirror->rank_count = 0;
     mirror->has_group = false;
 }

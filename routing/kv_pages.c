@@ -10,7 +10,8 @@
 #include <sys/random.h>
 
 #define PIECE       1024 /* pages; 24 KB */
-#define LINE        16   /* numbers in a line of the table */
+#define PIECES_MAX  (KV_PAGES_MAX / PIECE)
+#define LINE        16 /* numbers in a line of the table */
 #define NUMBER_BITS 24
 #define NUMBER_MASK ((1u << NUMBER_BITS) - 1)
 
@@ -51,9 +52,10 @@ static uint32_t *table_new(uint32_t lines)
     return table;
 }
 
-void kv_pages_init(struct kv_pages *pages)
+void kv_pages_init(struct kv_pages *pages, struct kv_pages_taken *taken)
 {
     memset(pages, 0, sizeof(*pages));
+    pages->taken = taken;
     CHECK(getrandom(&pages->seed, sizeof(pages->seed), 0) == sizeof(pages->seed));
     pages->next = 1;
     pages->lines = 1;
@@ -68,6 +70,7 @@ void kv_pages_release(struct kv_pages *pages)
         kv_page_drop_keys(pages, page);
     for (uint32_t i = 0; i < pages->piece_count; i++)
         free(pages->pieces[i]);
+    pages->taken->pieces -= pages->piece_count;
     free(pages->pieces);
     free(pages->table);
 }
@@ -214,6 +217,17 @@ static bool table_grow(struct kv_pages *pages)
     return false;
 }
 
+/* Room for more pages. False: the engine has as many as it may. */
+static bool piece_new(struct kv_pages *pages)
+{
+    if (pages->taken->pieces == PIECES_MAX)
+        return false;
+    pages->taken->pieces++;
+    pages->pieces = xrealloc(pages->pieces, (pages->piece_count + 1) * sizeof(*pages->pieces));
+    pages->pieces[pages->piece_count++] = xcalloc(PIECE, sizeof(struct kv_page));
+    return true;
+}
+
 /* A number for a page, from those that were removed or never used. 0: there are none left. */
 static uint32_t number_new(struct kv_pages *pages)
 {
@@ -223,12 +237,8 @@ static uint32_t number_new(struct kv_pages *pages)
         pages->unused = (uint32_t)kv_pages_at(pages, number)->key;
         return number;
     }
-    if (pages->next == KV_PAGES_MAX)
+    if (pages->next / PIECE == pages->piece_count && !piece_new(pages))
         return 0;
-    if (pages->next / PIECE == pages->piece_count) {
-        pages->pieces = xrealloc(pages->pieces, (pages->piece_count + 1) * sizeof(*pages->pieces));
-        pages->pieces[pages->piece_count++] = xcalloc(PIECE, sizeof(struct kv_page));
-    }
     return pages->next++;
 }
 
@@ -286,13 +296,19 @@ static uint32_t part_token_count(const struct kv_part *part)
     return part->key_count ? part->end : (uint32_t)(part->end - part->begin);
 }
 
+static void more_give_back(struct kv_pages *pages, size_t bytes)
+{
+    pages->more_bytes -= bytes;
+    pages->taken->more_bytes -= bytes;
+}
+
 void kv_page_drop_keys(struct kv_pages *pages, struct kv_page *page)
 {
     if (page->kind == KV_PAGE_KEYS) {
-        pages->more_bytes -= page->key_count * sizeof(*page->keys);
+        more_give_back(pages, page->key_count * sizeof(*page->keys));
         free(page->keys);
     } else if (page->kind == KV_PAGE_PART) {
-        pages->more_bytes -= part_bytes(page->part->key_count, part_token_count(page->part));
+        more_give_back(pages, part_bytes(page->part->key_count, part_token_count(page->part)));
         free(page->part);
     }
     page->kind = KV_PAGE_FOREIGN;
@@ -303,9 +319,10 @@ void kv_page_drop_keys(struct kv_pages *pages, struct kv_page *page)
 static void *more_new(struct kv_pages *pages, struct kv_page *page, size_t bytes)
 {
     kv_page_drop_keys(pages, page);
-    if (bytes > KV_PAGES_MORE_BYTES - pages->more_bytes)
+    if (bytes > KV_PAGES_MORE_BYTES - pages->taken->more_bytes)
         return NULL;
     pages->more_bytes += bytes;
+    pages->taken->more_bytes += bytes;
     return xmalloc(bytes);
 }
 

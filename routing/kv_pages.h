@@ -14,7 +14,9 @@
 
 #include "routing/prefix_index.h"
 
-#define KV_PAGES_MAX (1u << 22) /* of one engine; 24 bits are there */
+/* Of one engine, of all its ranks together; 24 bits are there. Taken in pieces, and not given back
+ * before the last page has gone. */
+#define KV_PAGES_MAX (1u << 22)
 /* Of one engine's keys and parts, beside its pages: what as many pages of one token each need. */
 #define KV_PAGES_MORE_BYTES ((size_t)64 * KV_PAGES_MAX)
 
@@ -52,7 +54,14 @@ struct kv_page {
     uint32_t key_count; /* of KEYS */
 };
 
+/* What all pages of one engine have of what there may be. Zero at first. */
+struct kv_pages_taken {
+    uint32_t pieces;
+    size_t more_bytes;
+};
+
 struct kv_pages {
+    struct kv_pages_taken *taken; /* shared with the engine's others */
     struct kv_page **pieces;
     uint32_t piece_count;
     uint32_t count;    /* pages there are */
@@ -64,14 +73,15 @@ struct kv_pages {
     size_t more_bytes; /* of keys and parts */
 };
 
-void kv_pages_init(struct kv_pages *pages);
+/* `taken` must outlive them. */
+void kv_pages_init(struct kv_pages *pages, struct kv_pages_taken *taken);
 void kv_pages_release(struct kv_pages *pages);
 
 /* Asks memory for what kv_pages_find will look at first. */
 void kv_pages_fetch(const struct kv_pages *pages, uint64_t hash);
 /* NULL: there is none. */
 struct kv_page *kv_pages_find(struct kv_pages *pages, uint64_t hash);
-/* A new page, KV_PAGE_FOREIGN, without copies; the hash must not be there. NULL: there are too
+/* A new page, KV_PAGE_FOREIGN, without copies; the hash must not be there. NULL: the engine has too
  * many, or too many that look alike. */
 struct kv_page *kv_pages_add(struct kv_pages *pages, uint64_t hash);
 /* The same, for who links pages by number; 0 instead of NULL. */
@@ -79,8 +89,8 @@ uint32_t kv_pages_look(const struct kv_pages *pages, uint64_t hash);
 uint32_t kv_pages_put(struct kv_pages *pages, uint64_t hash);
 void kv_pages_remove(struct kv_pages *pages, struct kv_page *page);
 
-/* Room for what a page of KEYS or PART has; belongs to the page. NULL: all have too much together,
- * it is FOREIGN. */
+/* Room for what a page of KEYS or PART has; belongs to the page. NULL: the engine's have too
+ * much together, it is FOREIGN. */
 uint64_t *kv_page_make_keys(struct kv_pages *pages, struct kv_page *page, uint32_t count);
 struct kv_part *kv_page_make_part(struct kv_pages *pages, struct kv_page *page, uint32_t keys,
                                   uint32_t tokens);

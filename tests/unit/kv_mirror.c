@@ -288,11 +288,11 @@ static void a_page_for_whose_keys_there_is_no_room_is_refused(void **state)
     for (uint32_t page_tokens = 15; page_tokens <= 32; page_tokens += 17) { /* a part, two keys */
         struct engine *engine = engine_new(page_tokens, &seed);
 
-        engine->mirror.pages.more_bytes = KV_PAGES_MORE_BYTES;
+        engine->column.taken.more_bytes = KV_PAGES_MORE_BYTES;
         store(engine, 0, 0, 2, PREFIX_TIER_GPU);
         assert_int_equal(engine->mirror.stats.refused, 1);
         assert_int_equal(engine->mirror.stats.orphans, 1);
-        engine->mirror.pages.more_bytes = 0;
+        engine->column.taken.more_bytes = 0;
         store(engine, 0, 0, 2, PREFIX_TIER_GPU);
         assert_equal_to_model(engine);
         engine_free(engine);

@@ -13,11 +13,12 @@
 
 static void pages_are_found_until_they_are_removed(void **state)
 {
+    struct kv_pages_taken taken = { 0 };
     struct kv_pages pages;
     uint64_t seed = 1;
 
     (void)state;
-    kv_pages_init(&pages);
+    kv_pages_init(&pages, &taken);
     for (uint64_t i = 0; i < 50000; i++) {
         struct kv_page *page = kv_pages_add(&pages, random_next(&seed));
 
@@ -48,11 +49,12 @@ static void pages_are_found_until_they_are_removed(void **state)
 /* From the size on at which a piece of pages is not much. */
 static void a_page_takes_at_most_32_bytes_at_every_size(void **state)
 {
+    struct kv_pages_taken taken = { 0 };
     struct kv_pages pages;
     uint64_t seed = 2;
 
     (void)state;
-    kv_pages_init(&pages);
+    kv_pages_init(&pages, &taken);
     for (uint32_t n = 1; n <= 600000; n++) {
         struct kv_page *page = kv_pages_add(&pages, random_next(&seed));
 
@@ -71,9 +73,10 @@ static void hashes_that_look_alike_are_spread_as_others_are(void **state)
 
     (void)state;
     for (size_t s = 0; s < ARRAY_LEN(shifts); s++) {
+        struct kv_pages_taken taken = { 0 };
         struct kv_pages pages;
 
-        kv_pages_init(&pages);
+        kv_pages_init(&pages, &taken);
         for (uint64_t n = 1; n <= 100000; n++)
             assert_non_null(kv_pages_add(&pages, n << shifts[s]));
         kv_pages_release(&pages);
@@ -82,10 +85,11 @@ static void hashes_that_look_alike_are_spread_as_others_are(void **state)
 
 static void more_pages_than_there_may_be_are_refused(void **state)
 {
+    struct kv_pages_taken taken = { 0 };
     struct kv_pages pages;
 
     (void)state;
-    kv_pages_init(&pages);
+    kv_pages_init(&pages, &taken);
     for (uint64_t n = 1; n < KV_PAGES_MAX; n++)
         assert_non_null(kv_pages_add(&pages, n));
     assert_null(kv_pages_add(&pages, KV_PAGES_MAX));
@@ -97,12 +101,13 @@ static void more_pages_than_there_may_be_are_refused(void **state)
 /* Pages of ever so many keys have no more of them together than there may be. */
 static void keys_and_parts_are_bounded(void **state)
 {
+    struct kv_pages_taken taken = { 0 };
     struct kv_pages pages;
     struct kv_page *page;
     uint64_t n = 1;
 
     (void)state;
-    kv_pages_init(&pages);
+    kv_pages_init(&pages, &taken);
     while (kv_page_make_keys(&pages, kv_pages_add(&pages, n), 65536))
         n++;
     assert_int_equal(n, 1 + KV_PAGES_MORE_BYTES / (65536 * sizeof(uint64_t)));
@@ -116,6 +121,46 @@ static void keys_and_parts_are_bounded(void **state)
     kv_pages_release(&pages);
 }
 
+/* An engine's ranks have no more together than one has. */
+static void ranks_share_the_limit(void **state)
+{
+    struct kv_pages_taken taken = { 0 };
+    struct kv_pages ranks[4];
+    uint64_t count = 0;
+
+    (void)state;
+    for (size_t r = 0; r < ARRAY_LEN(ranks); r++)
+        kv_pages_init(&ranks[r], &taken);
+    while (kv_pages_add(&ranks[count % ARRAY_LEN(ranks)], count))
+        count++;
+    assert_int_equal(count, KV_PAGES_MAX - ARRAY_LEN(ranks)); /* each has a number for none */
+    kv_pages_remove(&ranks[0], kv_pages_find(&ranks[0], 0));
+    assert_null(kv_pages_add(&ranks[1], count)); /* the piece is still the first one's */
+    kv_pages_release(&ranks[0]);
+    assert_non_null(kv_pages_add(&ranks[1], count));
+    for (size_t r = 1; r < ARRAY_LEN(ranks); r++)
+        kv_pages_release(&ranks[r]);
+    assert_int_equal(taken.pieces, 0);
+}
+
+static void ranks_share_the_room_for_keys(void **state)
+{
+    struct kv_pages_taken taken = { 0 };
+    struct kv_pages ranks[2];
+    uint64_t n = 0;
+
+    (void)state;
+    for (size_t r = 0; r < ARRAY_LEN(ranks); r++)
+        kv_pages_init(&ranks[r], &taken);
+    while (kv_page_make_keys(&ranks[n % 2], kv_pages_add(&ranks[n % 2], n), 65536))
+        n++;
+    assert_int_equal(n, KV_PAGES_MORE_BYTES / (65536 * sizeof(uint64_t)));
+    kv_pages_release(&ranks[0]);
+    assert_non_null(kv_page_make_keys(&ranks[1], kv_pages_add(&ranks[1], n), 65536));
+    kv_pages_release(&ranks[1]);
+    assert_int_equal(taken.more_bytes, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +169,8 @@ int main(void)
         cmocka_unit_test(hashes_that_look_alike_are_spread_as_others_are),
         cmocka_unit_test(more_pages_than_there_may_be_are_refused),
         cmocka_unit_test(keys_and_parts_are_bounded),
+        cmocka_unit_test(ranks_share_the_limit),
+        cmocka_unit_test(ranks_share_the_room_for_keys),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
