@@ -114,9 +114,10 @@ struct pool {
 
 struct version {
     const char *name;
-    struct slice model; /* what the engine calls it: put into the body if it differs there */
-    struct slice base;  /* the same, or of an adapter the model that it adapts */
-    char *model_text;   /* `model` where it was put together, the version's own; else NULL */
+    struct slice model;   /* what the engine calls it: put into the body if it differs there */
+    struct slice base;    /* the same, or of an adapter the model that it adapts */
+    struct slice adapter; /* of an adapter what the engine lists it as; empty: it is none */
+    char *model_text;     /* `model` where it was put together, the version's own; else NULL */
     struct pool *pool;
     uint32_t weight_until;           /* running sum of the model's weights */
     uint32_t index;                  /* among all versions of the fleet */
@@ -179,12 +180,6 @@ const struct endpoint *pool_endpoint_with(const struct pool *pool,
 /* By name, alias or adapter; NULL when there is none and no "*". Who names none (empty) means the
  * only one. */
 const struct model *fleet_model(const struct fleet *fleet, struct slice name);
-
-/* The LoRA adapter that a model stands for; empty: it is none. */
-static inline struct slice model_adapter(const struct model *model)
-{
-    return model->base ? slice_str(model->name) : slice_of(NULL, 0);
-}
 
 /* A worker's view of the newest fleet. */
 struct fleet_view;

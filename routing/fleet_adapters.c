@@ -39,20 +39,28 @@ static uint32_t weight_of(const struct model *model, size_t version)
            (version > 0 ? model->versions[version - 1].weight_until : 0);
 }
 
-static bool begins_with_base(const struct version *version, struct slice name)
+/* What stands behind "base:", or nothing. */
+static struct slice behind_base(const struct version *version, struct slice name)
 {
-    return slice_starts(name, version->base) && name.len > version->base.len &&
-           name.at[version->base.len] == ':';
+    if (!slice_starts(name, version->base) || name.len == version->base.len ||
+        name.at[version->base.len] != ':')
+        return slice_of(NULL, 0);
+    return slice_skip(name, version->base.len + 1);
 }
 
-/* What the version's engine calls the adapter. */
+/* What the version's engine calls the adapter, in requests and in its lists. */
 static void name_adapter(struct version *version, struct slice name)
 {
+    struct slice behind = behind_base(version, name);
     struct buf text;
 
-    version->model = name;
-    if (!version->pool->engine->names_base || begins_with_base(version, name))
+    version->model = version->adapter = name;
+    if (!version->pool->engine->names_base)
         return;
+    if (behind.len > 0) {
+        version->adapter = behind;
+        return;
+    }
     buf_init(&text, SIZE_MAX);
     buf_printf(&text, "%.*s:%.*s", (int)version->base.len, version->base.at, (int)name.len,
                name.at);

@@ -49,13 +49,12 @@ bool router_opens(const struct fleet *fleet, const struct model *model,
                                      : engine_allows(engine, path);
 }
 
-struct slice router_listed_name(const struct model *model, const struct version *version,
-                                struct slice named)
+struct slice router_listed_name(const struct version *version, struct slice named)
 {
     struct slice base, adapter;
 
-    if (model->base)
-        return model_adapter(model);
+    if (version->adapter.len > 0)
+        return version->adapter;
     if (version->model.len > 0)
         return version->model;
     engine_split_name(version->pool->engine, named, &base, &adapter);

@@ -28,9 +28,8 @@ bool router_opens(const struct fleet *fleet, const struct model *model,
                   const struct version *version, struct slice path);
 
 /* What an endpoint must list among its models and adapters to answer a request for `named`, which
- * led to this version of `model`. Borrowed; empty: nobody knows. */
-struct slice router_listed_name(const struct model *model, const struct version *version,
-                                struct slice named);
+ * led to this version. Borrowed; empty: nobody knows. */
+struct slice router_listed_name(const struct version *version, struct slice named);
 
 /*
  * The retry budget of a pool: every exchange pays in its percentage, a retry takes one whole. Any

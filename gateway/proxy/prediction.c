@@ -31,7 +31,7 @@ struct blocks_scope prediction_scope(const struct model *model, const struct ver
                                      const struct prompt *prompt, struct slice tenant,
                                      uint64_t prefix_seed)
 {
-    struct slice name = version->base, adapter = model_adapter(model);
+    struct slice name = version->base, adapter = version->adapter;
     struct blocks_scope scope;
 
     if (name.len == 0)

@@ -10,7 +10,7 @@
 struct decide_call exchange_decide_call(const struct exchange *x)
 {
     const struct pool *pool = x->version->pool;
-    struct slice name = router_listed_name(x->model, x->version, x->model_name);
+    struct slice name = router_listed_name(x->version, x->model_name);
 
     return (struct decide_call){
         .pool = pool,

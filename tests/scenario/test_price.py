@@ -143,7 +143,9 @@ class Price(Scenario):
                 while request := connection.read_request():
                     connection.send(answer(body if request.target == "/v1/models" else b"{}"))
             return script
-        for models, names in (([config.model("m", "main", versions=[{"name": "v", "pool": "main", "model": "base"}])], ("sql", "m:sql")),
+        versions = [{"name": "v", "pool": "main", "model": "base"}]
+        for models, names in (([config.model("m", "main", versions=versions)], ("sql", "m:sql")),
+                              ([config.model("m", "main", versions=versions, adapters=["base:sql"])], ("base:sql",)),
                               ([config.model("*", "main")], ("base:sql",))):
             recorders = [self.recorder(lists("other")), self.recorder(lists("sql"))]
             gateway = self.in_front_of(*recorders, models=models, pool={

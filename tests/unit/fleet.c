@@ -1,6 +1,7 @@
 /*
  * Fleets: what a configuration becomes, what outlives it, and what is refused.
  */
+#include "routing/router.h"
 #include "tests/unit/fleet_rig.h"
 
 #include <fcntl.h>
@@ -87,24 +88,26 @@ static void adapters_may_be_named_after_their_base(void **state)
 {
     static const struct {
         const char *name, *found, *at_vllm, *at_sglang; /* NULL: no such model, or version */
+        const char *listed;                             /* by SGLang */
     } rows[] = {
-        { "sql", "sql", "sql", "m-one:sql" },
-        { "m:sql", "sql", "sql", "m-one:sql" },
-        { "n:sql", "sql", "sql", "m-one:sql" },
-        { "o:sql", NULL, NULL, NULL },
-        { "m-one:sql", NULL, NULL, NULL },
-        { "m:o", NULL, NULL, NULL },
-        { "m:", NULL, NULL, NULL },
-        { ":sql", NULL, NULL, NULL },
-        { "m", "m", "m", "m-one" },
-        { "x:y", "x:y", "x:y", NULL },
-        { "x:y:z", "z", "z", NULL },
+        { "sql", "sql", "sql", "m-one:sql", "sql" },
+        { "m:sql", "sql", "sql", "m-one:sql", "sql" },
+        { "n:sql", "sql", "sql", "m-one:sql", "sql" },
+        { "o:sql", NULL, NULL, NULL, NULL },
+        { "m-one:sql", NULL, NULL, NULL, NULL },
+        { "m:o", NULL, NULL, NULL, NULL },
+        { "m:", NULL, NULL, NULL, NULL },
+        { ":sql", NULL, NULL, NULL, NULL },
+        { "m", "m", "m", "m-one", "m-one" },
+        { "m-one:py", "m-one:py", "m-one:py", "m-one:py", "py" }, /* written as it is sent */
+        { "x:y", "x:y", "x:y", NULL, NULL },
+        { "x:y:z", "z", "z", NULL, NULL },
     };
     struct fleet *fleet =
         rig_fleet("pools: [ { name: a, engine: vllm, endpoints: [ \"http://127.0.0.1:1\" ] },\n"
                   "  { name: b, engine: sglang, endpoints: [ \"http://127.0.0.1:2\" ] } ]\n"
                   "models:\n"
-                  "  - { name: m, aliases: [ n ], adapters: [ sql ], versions: [\n"
+                  "  - { name: m, aliases: [ n ], adapters: [ sql, \"m-one:py\" ], versions: [\n"
                   "      { name: v1, pool: a }, { name: v2, pool: b, model: m-one } ] }\n"
                   "  - { name: o, pool: a }\n"
                   "  - { name: \"x:y\", pool: a, adapters: [ z ] }\n",
@@ -120,6 +123,10 @@ static void adapters_may_be_named_after_their_base(void **state)
             assert_true(slice_eq(model->versions[0].model, slice_str(rows[i].at_vllm)));
         if (rows[i].at_sglang)
             assert_true(slice_eq(model->versions[1].model, slice_str(rows[i].at_sglang)));
+        if (rows[i].listed &&
+            !slice_eq(router_listed_name(&model->versions[1], slice_str(rows[i].name)),
+                      slice_str(rows[i].listed)))
+            fail_msg("%s: not looked for as %s", rows[i].name, rows[i].listed);
     }
     fleet_unref(fleet);
 }
@@ -153,12 +160,12 @@ static void an_adapter_is_a_model_with_the_versions_that_serve_it(void **state)
             model->weight_sum != rows[i].weight)
             fail_msg("%s: %s, %zu versions, weight %u", rows[i].name, model->name, model->count,
                      model->weight_sum);
-        if (base && !slice_eq(model_adapter(model), slice_str(rows[i].name)))
+        if (base && !slice_eq(model->versions[0].adapter, slice_str(rows[i].name)))
             fail_msg("%s stands for no adapter", rows[i].name);
     }
     assert_true(slice_eq(fleet_model(fleet, SLICE("all"))->versions[0].model, SLICE("all")));
     assert_true(slice_eq(fleet_model(fleet, SLICE("all"))->versions[0].base, SLICE("k-one")));
-    assert_int_equal(model_adapter(fleet_model(fleet, SLICE("k"))).len, 0);
+    assert_int_equal(fleet_model(fleet, SLICE("k"))->versions[0].adapter.len, 0);
     assert_int_equal(fleet->version_count, 4 + 6); /* each counts for itself */
     assert_int_equal(fleet_model(fleet, SLICE("all"))->versions[1].index,
                      fleet_model(fleet, SLICE("one"))->versions[0].index + 1);
