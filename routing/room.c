@@ -15,21 +15,25 @@ bool room_announce(struct pool_state *state)
 {
     struct room *room = &state->room;
 
-    return room_is_awaited(room) &&
-           !atomic_exchange_explicit(&room->told, true, memory_order_acq_rel);
+    if (!room_is_awaited(room))
+        return false;
+    atomic_fetch_add_explicit(&room->making, 1, memory_order_seq_cst);
+    return true;
 }
 
 void room_tell(struct pool_state *state)
 {
-    struct room *room = &state->room;
-
-    atomic_store_explicit(&room->told_us, clock_now_us(), memory_order_relaxed);
-    snapshot_ref(&state->snapshot);
-    mailbox_send(room->home, &room->letter);
+    room_made(state);
+    atomic_fetch_sub_explicit(&state->room.making, 1, memory_order_seq_cst);
 }
 
 void room_made(struct pool_state *state)
 {
-    if (room_announce(state))
-        room_tell(state);
+    struct room *room = &state->room;
+
+    if (!room_is_awaited(room) || atomic_exchange_explicit(&room->told, true, memory_order_acq_rel))
+        return;
+    atomic_store_explicit(&room->told_us, clock_now_us(), memory_order_relaxed);
+    snapshot_ref(&state->snapshot);
+    mailbox_send(room->home, &room->letter);
 }

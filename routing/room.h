@@ -20,15 +20,17 @@ struct room {
     struct mailbox *home;
     struct letter letter;     /* its open() gets a reference on the pool's state, to be dropped */
     _Atomic bool told;        /* the letter is under way; open() clears it, then looks */
+    _Atomic uint32_t making;  /* announced, and not yet told */
     _Atomic uint64_t told_us; /* clock_now_us when it was sent */
 };
 
 /* Room may have come at an endpoint of the pool. Any thread, after the change itself. */
 void room_made(struct pool_state *state);
 /*
- * Room is about to come: from now on nobody who comes is let go before those that wait. True: it is
- * the caller's to say room_tell after the change, at once; else it says room_made as usual. For
- * changes that others see before the caller can say so.
+ * Room is about to come: from now on nobody who comes is let go before those that wait, whatever
+ * letter is under way. True: it is the caller's to say room_tell after the change, at once; else,
+ * for nobody waits, it says room_made as usual. For changes that others see before the caller can
+ * say so.
  */
 bool room_announce(struct pool_state *state) MUST_USE;
 void room_tell(struct pool_state *state);
@@ -36,6 +38,13 @@ void room_tell(struct pool_state *state);
 static inline bool room_is_awaited(const struct room *room)
 {
     return atomic_load_explicit(&room->waiting, memory_order_seq_cst) > 0;
+}
+
+/* All room that was made has been told of, and the home has heard it. */
+static inline bool room_is_settled(const struct room *room)
+{
+    return atomic_load_explicit(&room->making, memory_order_seq_cst) == 0 &&
+           !atomic_load_explicit(&room->told, memory_order_seq_cst);
 }
 
 #endif

@@ -454,8 +454,7 @@ static void refuse(struct pool_hold *held, struct ticket *ticket, const struct r
 /* Nobody that waits could have the room that it may have. */
 static bool is_settled(const struct pool_hold *held)
 {
-    return !list_is_linked(&held->turn.link) &&
-           !atomic_load_explicit(&held->state->room.told, memory_order_relaxed);
+    return !list_is_linked(&held->turn.link) && room_is_settled(&held->state->room);
 }
 
 /* Where the queue is full one of a lower rank is refused instead. False: there is none. */
@@ -495,6 +494,15 @@ static void hold_ticket(struct pool_hold *held, struct ticket *ticket)
     }
 }
 
+/* Room that nobody who waits could have: what was made while it was looked for is theirs. */
+static bool finds_room(struct pool_hold *held, struct ticket *ticket)
+{
+    struct hold_item *item = &ticket->item;
+
+    return is_settled(held) && place(held, item, /* any= */ false, &item->cost_s) &&
+           is_settled(held);
+}
+
 /*
  * Who comes looks for room after it was counted as waiting (routing/room.c). It goes at once where
  * those that wait have had their turn since room was made last, for they found none.
@@ -506,8 +514,7 @@ static void admit(struct pool_hold *held, struct ticket *ticket)
     item->cost_s = COST_UNKNOWN_S;
     if (ticket->newest < fleet_view_get(held->home->worker->fleet_view)->number)
         ticket->what = TICKET_AGAIN;
-    else if (!is_settled(held) || !place(held, item, /* any= */ false, &item->cost_s) ||
-             !release(held, item))
+    else if (!finds_room(held, ticket) || !release(held, item))
         hold_ticket(held, ticket);
     held->full = false;
 }
