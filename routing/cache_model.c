@@ -13,6 +13,8 @@ void cache_model_init(struct cache_model *model, struct prefix_index *index, uin
 {
     *model = (struct cache_model){ .index = index, .trust = 1 };
     model->column = prefix_index_column_new(index);
+    /* Whoever uses a block uses those before it, later: they go later. */
+    prefix_index_column_gapless(index, model->column, true);
     kv_pages_init(&model->blocks, &model->taken);
     cache_model_resize(model, capacity);
 }
@@ -115,8 +117,10 @@ static void use(struct cache_model *model, uint64_t key)
 {
     uint32_t number = take_out(model, key);
 
-    if (!number)
+    if (!number) {
+        prefix_index_column_gapless(model->index, model->column, false);
         return;
+    }
     make_newest(model, number);
     prefix_index_store(model->index, key, model->column, PREFIX_TIER_GPU);
 }

@@ -134,11 +134,20 @@ void prefix_index_free(struct prefix_index *index)
     free(index);
 }
 
+/* A block that should be there is not, wherever it was. */
+static void note_gap(struct prefix_index *index)
+{
+    for (size_t i = 0; index->gapless_any && i < PREFIX_COLUMN_WORDS; i++)
+        atomic_store_explicit(&index->gapless[i], 0, memory_order_release);
+    index->gapless_any = false;
+}
+
 static void shed(struct prefix_index *index, struct prefix_entry *entry)
 {
     uint64_t word = word_of(entry);
     int64_t count = (int64_t)prefix_word_count(&index->sets, word);
 
+    note_gap(index);
     entry_put(index, entry, 0, -count);
     prefix_word_free(&index->sets, word);
     stat_add(&index->shed, count);
@@ -209,6 +218,7 @@ static void put(struct prefix_index *index, struct prefix_entry *entry, uint64_t
         entry = entry_for(index, key);
     if (!entry ||
         !put_state(index, prefix_slot(&index->table, entry), word, column, after, &word)) {
+        note_gap(index);
         stat_add(&index->shed, 1);
         return;
     }
@@ -360,8 +370,22 @@ uint32_t prefix_index_column_new(struct prefix_index *index)
 
 void prefix_index_column_retire(struct prefix_index *index, uint32_t column)
 {
+    prefix_index_column_gapless(index, column, false);
     if (is_in_use(index, column))
         index->retired[column / 64] |= (uint64_t)1 << column % 64;
+}
+
+void prefix_index_column_gapless(struct prefix_index *index, uint32_t column, bool gapless)
+{
+    uint64_t bit = (uint64_t)1 << column % 64;
+    uint64_t before;
+
+    if (!is_in_use(index, column))
+        return;
+    before = atomic_load_explicit(&index->gapless[column / 64], memory_order_relaxed);
+    atomic_store_explicit(&index->gapless[column / 64], gapless ? before | bit : before & ~bit,
+                          memory_order_release);
+    index->gapless_any |= gapless;
 }
 
 /* A sweep is for the columns that are retired as it begins; later ones wait for the next. Returns

@@ -18,8 +18,7 @@
  * Bounded by the bytes given at construction. Where a block has no room left, one that was not
  * matched lately makes room for it (second chance); speculative blocks, which end by themselves,
  * are spared. So holes appear in the middle of prompts, and a match reads every block up to the
- * first one that is missing: leaping ahead would take a hole for a holder (prefix_match.c says what
- * a right leap would cost).
+ * first one that is missing, unless the columns' owners say that there are none (gapless).
  */
 #ifndef SLUICE_ROUTING_PREFIX_INDEX_H
 #define SLUICE_ROUTING_PREFIX_INDEX_H
@@ -67,6 +66,13 @@ void prefix_index_match(struct prefix_index *index, const uint64_t *keys, size_t
  */
 uint32_t prefix_index_column_new(struct prefix_index *index);
 void prefix_index_column_retire(struct prefix_index *index, uint32_t column);
+
+/*
+ * The column's owner says, or takes back: it stores on the GPU only, and when it has a block it has
+ * all that come before it in any prompt, but for the moment in which a prompt is being stored. A
+ * match may then leap over blocks. The index takes it back itself when it sheds a block.
+ */
+void prefix_index_column_gapless(struct prefix_index *index, uint32_t column, bool gapless);
 
 /* Asks memory for what a change of this block will look at first; worth it for so many at a time,
  * which then come side by side. */

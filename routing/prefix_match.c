@@ -13,10 +13,12 @@
  * their pages are looked for together. (8,192 tokens, 10 million blocks, all caches cold: 45 us
  * block by block, 25 in batches; warm 9.0 and 8.7.)
  *
- * Why it reads every block and does not leap: a leap over blocks is right only while none of them
- * lost a holder, and who takes one away knows a key and not which leaps are over it. To find them
- * by key takes a reference a block and another cache line for every change of a holder, and what is
- * leapt over would not count as used, and be shed first.
+ * Where all live columns are gapless (prefix_index.h), it leaps: a block that all of them have on
+ * the GPU says the same of all before it. So one in LEAP is read; where one of them drops out,
+ * those between are read as well, to find where. Elsewhere a leap would take a hole for a holder:
+ * who takes a holder away knows a key and not which leaps are over it, and to find them by key
+ * would take a reference a block and another cache line for every change. What is leapt over does
+ * not count as used; gapless columns end with the first block that is shed.
  */
 #include "routing/prefix_parts.h"
 
@@ -27,8 +29,9 @@
 #define BATCH 16
 /* Blocks that are looked at ahead: the batch that is read, and one in each step. A power of two. */
 #define RING        (4 * BATCH)
-#define LINES_AHEAD 4 /* of a set: of those in a row, the core itself asks for the rest */
-#define TRIES       3 /* an entry that changes at each look is taken as missing */
+#define LEAP        32 /* blocks; 512 tokens of 16 */
+#define LINES_AHEAD 4  /* of a set: of those in a row, the core itself asks for the rest */
+#define TRIES       3  /* an entry that changes at each look is taken as missing */
 
 /* Columns by chunk of 64, and which chunks have any. */
 struct columns {
@@ -39,6 +42,7 @@ struct columns {
 
 /* A block that is looked at ahead. */
 struct ahead {
+    uint64_t key;
     struct prefix_bucket *bucket[2];
     struct prefix_entry *entry; /* in the first bucket; NULL: not there */
 };
@@ -47,6 +51,7 @@ struct walk {
     struct prefix_index *index;
     const uint64_t *keys;
     size_t count;
+    size_t end;              /* of those that are read one after the other now */
     struct prefix_span span; /* as the walk began */
     struct ahead ahead[RING];
     struct columns live;
@@ -71,7 +76,16 @@ static uint64_t line_word(const struct prefix_line *line, unsigned word)
 /* Where the batch ends that begins with this block. */
 static size_t batch_end(const struct walk *walk, size_t from)
 {
-    return from + BATCH < walk->count ? from + BATCH : walk->count;
+    return from + BATCH < walk->end ? from + BATCH : walk->end;
+}
+
+static void ahead_init(const struct walk *walk, struct ahead *ahead, uint64_t key)
+{
+    struct prefix_place place = prefix_place_of(key, walk->span);
+
+    ahead->key = key;
+    ahead->bucket[0] = &walk->index->table.buckets[place.at[0]];
+    ahead->bucket[1] = &walk->index->table.buckets[place.at[1]];
 }
 
 /* Addresses first, then all requests in a row. */
@@ -79,13 +93,8 @@ static void fetch_buckets(struct walk *walk, size_t from)
 {
     size_t end = batch_end(walk, from);
 
-    for (size_t block = from; block < end; block++) {
-        struct ahead *ahead = &walk->ahead[block % RING];
-        struct prefix_place place = prefix_place_of(walk->keys[block], walk->span);
-
-        ahead->bucket[0] = &walk->index->table.buckets[place.at[0]];
-        ahead->bucket[1] = &walk->index->table.buckets[place.at[1]];
-    }
+    for (size_t block = from; block < end; block++)
+        ahead_init(walk, &walk->ahead[block % RING], walk->keys[block]);
     for (size_t block = from; block < end; block++)
         __builtin_prefetch(walk->ahead[block % RING].bucket[0]);
 }
@@ -99,12 +108,11 @@ static void fetch_lines(const struct prefix_sets *sets, uint64_t word)
         __builtin_prefetch(&lines[i]);
 }
 
-static void fetch_entry(struct walk *walk, size_t block)
+static void fetch_entry(const struct walk *walk, struct ahead *ahead)
 {
-    struct ahead *ahead = &walk->ahead[block % RING];
     uint64_t word;
 
-    ahead->entry = prefix_bucket_look(ahead->bucket[0], walk->keys[block]);
+    ahead->entry = prefix_bucket_look(ahead->bucket[0], ahead->key);
     if (!ahead->entry) {
         __builtin_prefetch(ahead->bucket[1]);
         return;
@@ -119,25 +127,21 @@ static void fetch_entries(struct walk *walk, size_t from)
     size_t end = batch_end(walk, from);
 
     for (size_t block = from; block < end; block++)
-        fetch_entry(walk, block);
+        fetch_entry(walk, &walk->ahead[block % RING]);
 }
 
 /* NULL: nobody holds the block. */
-static struct prefix_entry *entry_at(struct walk *walk, size_t block)
+static struct prefix_entry *entry_of(struct ahead *ahead)
 {
-    struct ahead *ahead = &walk->ahead[block % RING];
-
     if (!ahead->entry)
-        ahead->entry = prefix_bucket_look(ahead->bucket[1], walk->keys[block]);
+        ahead->entry = prefix_bucket_look(ahead->bucket[1], ahead->key);
     return ahead->entry;
 }
 
 /* It moved while it was read. */
-static void look_again(struct walk *walk, size_t block)
+static void look_again(struct ahead *ahead)
 {
-    struct ahead *ahead = &walk->ahead[block % RING];
-
-    ahead->entry = prefix_bucket_look(ahead->bucket[0], walk->keys[block]);
+    ahead->entry = prefix_bucket_look(ahead->bucket[0], ahead->key);
 }
 
 static void add_state(struct walk *walk, uint32_t chunk, uint64_t bits, uint32_t state)
@@ -225,10 +229,10 @@ static void mark_used(struct prefix_entry *entry, uint64_t word)
 }
 
 /* Which live columns hold the block, into `held` and its kin, and its word. */
-static uint64_t read_block(struct walk *walk, size_t block)
+static uint64_t read_block(struct walk *walk, struct ahead *ahead)
 {
     for (int tries = 0; tries < TRIES; tries++) {
-        struct prefix_entry *entry = entry_at(walk, block);
+        struct prefix_entry *entry = entry_of(ahead);
         uint64_t word;
 
         if (!entry)
@@ -236,11 +240,11 @@ static uint64_t read_block(struct walk *walk, size_t block)
         word = atomic_load_explicit(&entry->word, memory_order_acquire);
         clear_held(walk);
         add_word(walk, word);
-        if (is_unchanged(entry, walk->keys[block], word)) {
+        if (is_unchanged(entry, ahead->key, word)) {
             mark_used(entry, word);
             return word;
         }
-        look_again(walk, block);
+        look_again(ahead);
     }
     clear_held(walk);
     return 0;
@@ -273,15 +277,15 @@ static bool is_plain(const struct walk *walk, uint64_t word)
 }
 
 /* Whether the block leaves all as it is: so do most blocks of most prompts. */
-static bool changes_nothing(struct walk *walk, size_t block)
+static bool changes_nothing(const struct walk *walk, struct ahead *ahead)
 {
-    struct prefix_entry *entry = entry_at(walk, block);
+    struct prefix_entry *entry = entry_of(ahead);
     uint64_t word;
 
     if (!entry)
         return false;
     word = atomic_load_explicit(&entry->word, memory_order_acquire);
-    if (!is_plain(walk, word) || !is_unchanged(entry, walk->keys[block], word))
+    if (!is_plain(walk, word) || !is_unchanged(entry, ahead->key, word))
         return false;
     mark_used(entry, word);
     return true;
@@ -358,11 +362,12 @@ static void walk_end(struct walk *walk)
 
 static void walk_block(struct walk *walk, size_t block)
 {
+    struct ahead *ahead = &walk->ahead[block % RING];
     uint64_t word;
 
-    if (changes_nothing(walk, block))
+    if (changes_nothing(walk, ahead))
         return;
-    word = read_block(walk, block);
+    word = read_block(walk, ahead);
     walk->kinds = false;
     drop_out(walk, block);
     walk->plain_word = walk->kinds || word & PREFIX_WORD_SET ? 0 : word;
@@ -376,27 +381,120 @@ static void walk_batch(struct walk *walk, size_t from)
         walk_block(walk, block);
 }
 
+/* Reads all blocks up to `end`. The first batch of buckets has been asked for. */
+static void walk_on(struct walk *walk, size_t from, size_t end)
+{
+    walk->end = end;
+    fetch_buckets(walk, from + BATCH);
+    fetch_entries(walk, from);
+    for (; from < end && walk->live.chunk_count > 0; from += BATCH) {
+        fetch_buckets(walk, from + 2 * BATCH);
+        fetch_entries(walk, from + BATCH);
+        walk_batch(walk, from);
+    }
+}
+
+static bool can_leap(const struct walk *walk)
+{
+    const struct columns *live = &walk->live;
+
+    for (size_t i = 0; i < live->chunk_count; i++) {
+        uint16_t chunk = live->chunks[i];
+
+        if (live->bits[chunk] &
+            ~atomic_load_explicit(&walk->index->gapless[chunk], memory_order_acquire))
+            return false;
+    }
+    return true;
+}
+
+/* Whether all live columns have the block on the GPU. */
+static bool all_have(struct walk *walk, struct ahead *ahead)
+{
+    const struct columns *live = &walk->live;
+
+    if (changes_nothing(walk, ahead))
+        return true;
+    (void)read_block(walk, ahead);
+    for (size_t i = 0; i < live->chunk_count; i++)
+        if (live->bits[live->chunks[i]] & ~walk->on_gpu[live->chunks[i]])
+            return false;
+    return true;
+}
+
+/* The last block of the i-th leap. */
+static size_t leap_end(const struct walk *walk, size_t from, size_t i)
+{
+    size_t end = from + (i + 1) * LEAP;
+
+    return (end < walk->count ? end : walk->count) - 1;
+}
+
+/* Leaps while all live columns have where it lands, `most` times at most: so many blocks from the
+ * first one on all of them have. */
+static size_t leap(struct walk *walk, size_t from, size_t most)
+{
+    struct ahead landings[BATCH];
+    size_t count = (walk->count - from + LEAP - 1) / LEAP;
+
+    count = count < most ? count : most;
+    for (size_t i = 0; i < count; i++)
+        ahead_init(walk, &landings[i], walk->keys[leap_end(walk, from, i)]);
+    for (size_t i = 0; i < count; i++)
+        __builtin_prefetch(landings[i].bucket[0]);
+    for (size_t i = 0; i < count; i++)
+        fetch_entry(walk, &landings[i]);
+    for (size_t i = 0; i < count; i++)
+        if (!all_have(walk, &landings[i]))
+            return i > 0 ? leap_end(walk, from, i - 1) + 1 : from;
+    return leap_end(walk, from, count - 1) + 1;
+}
+
+/* From here on by leaps, and what lies where somebody drops out block by block. */
+static void walk_by_leaps(struct walk *walk, size_t from)
+{
+    size_t most = BATCH;
+
+    while (from < walk->count && walk->live.chunk_count > 0 && can_leap(walk)) {
+        size_t at = leap(walk, from, most);
+        bool all = at == walk->count || at == from + most * LEAP;
+
+        most = all ? BATCH : (at - from) / LEAP + 1; /* what is asked for in vain is no more */
+        from = at;
+        if (!all) {
+            size_t end = leap_end(walk, from, 0) + 1;
+
+            walk->end = end;
+            fetch_buckets(walk, from);
+            walk_on(walk, from, end);
+            from = end;
+        }
+    }
+    if (from < walk->count && walk->live.chunk_count > 0) {
+        walk->end = walk->count;
+        fetch_buckets(walk, from);
+        walk_on(walk, from, walk->count);
+    }
+}
+
 void prefix_index_match(struct prefix_index *index, const uint64_t *keys, size_t count,
                         const uint32_t *columns, size_t column_count,
                         struct prefix_match *ret_matches)
 {
     struct walk walk;
+    size_t first;
 
     walk.index = index;
     walk.keys = keys;
-    walk.count = count;
+    walk.count = walk.end = count;
     walk.span = prefix_span_of(atomic_load_explicit(&index->table.count, memory_order_acquire));
     walk.matches = ret_matches;
     walk.plain_word = 0;
     fetch_buckets(&walk, 0);
     walk_begin(&walk, columns, column_count);
-    fetch_buckets(&walk, BATCH);
-    fetch_entries(&walk, 0);
-    for (size_t from = 0; from < count && walk.live.chunk_count > 0; from += BATCH) {
-        fetch_buckets(&walk, from + 2 * BATCH);
-        fetch_entries(&walk, from + BATCH);
-        walk_batch(&walk, from);
-    }
+    first = batch_end(&walk, 0);
+    walk_on(&walk, 0, first);
+    walk_by_leaps(&walk, first);
     walk_end(&walk);
 }
 

@@ -30,6 +30,9 @@ struct prefix_index {
     uint64_t taken[PREFIX_COLUMN_WORDS];
     uint64_t retired[PREFIX_COLUMN_WORDS];
     uint64_t sweeping[PREFIX_COLUMN_WORDS];
+    /* Those whose blocks imply all before them; readers look. */
+    _Atomic uint64_t gapless[PREFIX_COLUMN_WORDS];
+    bool gapless_any;
     bool sweep_runs;
     uint64_t sweep_at; /* the next bucket */
 

@@ -308,6 +308,115 @@ static void few_holes_in_what_many_hold_are_all_found(void **state)
     }
 }
 
+/* Prompts that begin alike and then go apart; so many blocks of each lie in a column. */
+#define LONG     300
+#define BRANCHES 4
+#define GAPLESS  12
+
+struct branches {
+    uint64_t keys[BRANCHES][LONG];
+    uint32_t columns[GAPLESS + 1]; /* the last one is not gapless */
+    uint32_t has[GAPLESS + 1][BRANCHES];
+};
+
+static void branches_init(struct branches *branches, struct prefix_index *index, uint64_t *seed)
+{
+    memset(branches, 0, sizeof(*branches));
+    for (size_t b = 0; b < BRANCHES; b++)
+        for (size_t i = 0; i < LONG; i++)
+            branches->keys[b][i] =
+                b > 0 && i < 60 * b ? branches->keys[b - 1][i] : random_next(seed);
+    for (size_t c = 0; c <= GAPLESS; c++) {
+        branches->columns[c] = prefix_index_column_new(index);
+        prefix_index_column_gapless(index, branches->columns[c], c < GAPLESS);
+        for (int skip = 0; skip < 13; skip++)
+            prefix_index_column_new(index);
+    }
+}
+
+/* A column has the first `length` blocks of a prompt and no more, the tail gone first; blocks that
+ * another prompt needs stay. */
+static void have_so_much(struct branches *branches, struct prefix_index *index, size_t column,
+                         size_t branch, uint32_t length)
+{
+    const uint64_t *keys = branches->keys[branch];
+    uint32_t keep = length;
+
+    branches->has[column][branch] = length;
+    for (size_t b = 0; b < BRANCHES; b++)
+        for (uint32_t i = keep; i < branches->has[column][b] && branches->keys[b][i] == keys[i];)
+            keep = ++i;
+    for (uint32_t i = LONG; i-- > keep;)
+        prefix_index_remove(index, keys[i], branches->columns[column], PREFIX_TIER_GPU);
+    for (uint32_t i = 0; i < length; i++)
+        prefix_index_store(index, keys[i], branches->columns[column], PREFIX_TIER_GPU);
+}
+
+/* Block by block, whatever a match does. */
+static struct prefix_match walk_slowly(struct prefix_index *index, const uint64_t *keys,
+                                       uint32_t column)
+{
+    struct prefix_match match = { 0 };
+
+    for (; match.blocks < LONG; match.blocks++) {
+        bool speculative;
+        unsigned tiers = prefix_index_tiers(index, keys[match.blocks], column, &speculative);
+
+        if (!tiers && !speculative)
+            break;
+        match.speculative += !tiers;
+    }
+    return match;
+}
+
+static void assert_walks(const struct branches *branches, struct prefix_index *index)
+{
+    for (size_t b = 0; b < BRANCHES; b++)
+        for (size_t count = GAPLESS; count <= GAPLESS + 1; count++) { /* without and with a hole */
+            struct prefix_match matches[GAPLESS + 1];
+
+            prefix_index_match(index, branches->keys[b], LONG, branches->columns, count, matches);
+            for (size_t c = 0; c < count; c++) {
+                struct prefix_match want =
+                    walk_slowly(index, branches->keys[b], branches->columns[c]);
+
+                assert_memory_equal(&matches[c], &want, sizeof(want));
+            }
+        }
+}
+
+static void leaps_find_what_a_walk_finds(void **state)
+{
+    static const size_t limits[] = { ROOMY, 64 * 1024 }; /* the small one sheds */
+
+    (void)state;
+    for (size_t l = 0; l < ARRAY_LEN(limits); l++) {
+        struct prefix_index *index = prefix_index_new(limits[l]);
+        struct prefix_index_stats stats;
+        struct branches branches;
+        uint64_t seed = 17 + l;
+
+        branches_init(&branches, index, &seed);
+        for (uint64_t round = 0; round < 300; round++) {
+            size_t column = random_below(&seed, GAPLESS + 1),
+                   branch = random_below(&seed, BRANCHES);
+            size_t from = random_below(&seed, LONG);
+
+            have_so_much(&branches, index, column, branch, (uint32_t)random_below(&seed, LONG + 1));
+            prefix_index_remove(index, branches.keys[branch][from], branches.columns[GAPLESS],
+                                PREFIX_TIER_GPU);
+            prefix_index_tend(index, round * S, 1);
+            speculate(index, round * S, (round + random_below(&seed, 9)) * S,
+                      branches.columns[random_below(&seed, GAPLESS)], branches.keys[branch] + from,
+                      random_below(&seed, LONG - from + 1));
+            assert_walks(&branches, index);
+        }
+        prefix_index_stats(index, &stats);
+        assert_int_equal(stats.shed > 0, l == 1);
+        prefix_index_free(index);
+    }
+}
+
 static void holders_are_counted_as_they_are(void **state)
 {
     struct prefix_index *index = prefix_index_new(ROOMY);
@@ -555,6 +664,7 @@ int main(void)
         cmocka_unit_test(columns_run_out_and_come_back),
         cmocka_unit_test(the_index_says_what_it_was_told),
         cmocka_unit_test(few_holes_in_what_many_hold_are_all_found),
+        cmocka_unit_test(leaps_find_what_a_walk_finds),
         cmocka_unit_test(holders_are_counted_as_they_are),
         cmocka_unit_test(a_full_index_sheds_and_still_walks_block_by_block),
         cmocka_unit_test(what_is_matched_again_and_again_outlives_what_is_not),
