@@ -208,6 +208,28 @@ static void pool_check_publishers(struct conf_checker *checker, const struct poo
                       (unsigned long long)ranks);
 }
 
+static uint64_t publishers_of(const struct pool_conf *pool)
+{
+    return pool->kv_events ? pool->endpoints.count * pool->kv_events_ranks : 0;
+}
+
+/* With the pools above; the first that is too much is complained of. What names of "dns:" stand for
+ * is not known here. */
+static void pool_count_publishers(struct conf_checker *checker, const struct pool_conf *pool)
+{
+    const struct conf_list *pools = conf_section(conf_checker_conf(checker), &pools_set);
+    uint64_t before = 0, now;
+
+    for (const struct pool_conf *at = pools->items; at != pool; at++)
+        before += publishers_of(at);
+    now = before + publishers_of(pool);
+    if (before <= KV_PUBLISHERS_MAX && now > KV_PUBLISHERS_MAX)
+        conf_complain(checker, &pool->kv_events,
+                      "with the pools above it makes %llu publishers, of which %d are listened to "
+                      "at most: one for each endpoint and rank",
+                      (unsigned long long)now, KV_PUBLISHERS_MAX);
+}
+
 static void pool_check(struct conf_checker *checker, const void *section)
 {
     const struct pool_conf *pool = section;
@@ -225,6 +247,7 @@ static void pool_check(struct conf_checker *checker, const void *section)
     if (pool->endpoints.count == 0)
         conf_complain(checker, &pool->endpoints, "a pool needs at least one endpoint");
     pool_check_publishers(checker, pool);
+    pool_count_publishers(checker, pool);
     if (pool->tls && !pool->tls->certificate != !pool->tls->key)
         conf_complain(checker, pool->tls, "certificate and key go together");
 }

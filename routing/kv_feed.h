@@ -12,7 +12,8 @@
 
 #include "gateway/base/slice.h"
 
-#define KV_PUBLISHERS_MAX 8192 /* two wires each at most */
+#define KV_PUBLISHERS_MAX                                                                          \
+    8192 /* of all feeds, two wires each at most; a configuration has no more */
 #define KV_FEED_RANKS_MAX 64
 
 struct kv_events;

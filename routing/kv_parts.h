@@ -28,8 +28,9 @@ struct kv_events {
     struct timers timers;
     uint64_t now_us;
     struct list feeds, models;
-    struct list ready;           /* publishers that may have something to read */
-    _Atomic uint64_t told_bytes; /* told by workers and not yet opened */
+    uint64_t unheard_quiet_until_us; /* nothing is said of publishers that cannot be listened to */
+    struct list ready;               /* publishers that may have something to read */
+    _Atomic uint64_t told_bytes;     /* told by workers and not yet opened */
     _Atomic uint64_t told_shed;
 };
 

@@ -290,6 +290,18 @@ void kv_publishers_turn(struct kv_events *events)
         publisher_turn(CONTAINER_OF(turn.next, struct kv_publisher, ready_link));
 }
 
+/* What keeps one from being listened to (open files, sockets) keeps others: one line for all. */
+static void say_unheard(struct kv_publisher *publisher, const char *wrong)
+{
+    struct kv_events *events = publisher->events;
+
+    if (events->now_us < events->unheard_quiet_until_us)
+        return;
+    events->unheard_quiet_until_us = events->now_us + SAY_US;
+    log_error(&publisher->subject, "%s, its events are not heard, and perhaps those of others",
+              wrong);
+}
+
 /* Where it cannot be, it is tried again. */
 static void open_live(struct kv_publisher *publisher)
 {
@@ -298,7 +310,7 @@ static void open_live(struct kv_publisher *publisher)
                                           publisher->url, publisher->topic);
 
     if (wrong) {
-        log_error(&publisher->subject, "%s, its events are not heard", wrong);
+        say_unheard(publisher, wrong);
         timer_set(&events->timers, &publisher->reopen, events->now_us + KV_WIRE_REOPEN_US);
     }
     kv_publisher_is_ready(publisher);

@@ -1,6 +1,7 @@
 /*
  * Fleets: what a configuration becomes, what outlives it, and what is refused.
  */
+#include "routing/kv_feed.h"
 #include "routing/router.h"
 #include "tests/unit/fleet_rig.h"
 
@@ -320,6 +321,55 @@ static void what_the_rows_cannot_say_is_complained_about(void **state)
     }
 }
 
+/* A pool of 64 ranks an endpoint, and one behind it. */
+static struct conf *publishers_conf(unsigned endpoints, const char *second, struct buf *errors)
+{
+    struct conf *conf;
+    struct buf text;
+
+    buf_init(&text, SIZE_MAX);
+    buf_printf(&text, "pools:\n  - { name: a, kv_events: \"tcp://{host}:5557\", "
+                      "kv_events_ranks: 64, endpoints: [ ");
+    for (unsigned i = 0; i < endpoints; i++)
+        buf_printf(&text, "%s\"http://e%u:1\"", i ? ", " : "", i);
+    buf_printf(&text, " ] }\n%smodels: [ { name: m, pool: a } ]\n%c", second, '\0');
+    conf = rig_conf(buf_join(&text).at, errors);
+    buf_release(&text);
+    return conf;
+}
+
+static void more_publishers_than_are_listened_to_are_complained_about(void **state)
+{
+    static const char second[] = "  - { name: b, kv_events: \"tcp://{host}:5557\", "
+                                 "endpoints: [ \"http://x:1\" ] }\n";
+    static const struct {
+        unsigned endpoints;
+        const char *second, *complaint; /* NULL: it is taken */
+    } rows[] = {
+        { KV_PUBLISHERS_MAX / 64, "", NULL },
+        { KV_PUBLISHERS_MAX / 64 + 1, "", "8256 publishers, of which 8192 are" },
+        { KV_PUBLISHERS_MAX / 64 - 1, second, NULL },
+        { KV_PUBLISHERS_MAX / 64, second, "8193 publishers, of which 8192 are" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct buf errors;
+        struct conf *conf;
+        struct slice said;
+
+        buf_init(&errors, SIZE_MAX);
+        conf = publishers_conf(rows[i].endpoints, rows[i].second, &errors);
+        said = buf_join(&errors);
+        if (!conf != (rows[i].complaint != NULL) ||
+            (rows[i].complaint &&
+             !memmem(said.at, said.len, rows[i].complaint, strlen(rows[i].complaint))))
+            fail_msg("row %zu: %.*s", i, SLICE_ARGS(said));
+        conf_unref(conf);
+        buf_release(&errors);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -333,6 +383,7 @@ int main(void)
         cmocka_unit_test(a_key_file_that_holds_no_key_is_refused),
         cmocka_unit_test(a_view_sees_the_newest),
         cmocka_unit_test(what_the_rows_cannot_say_is_complained_about),
+        cmocka_unit_test(more_publishers_than_are_listened_to_are_complained_about),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -516,6 +517,30 @@ static void a_feed_may_listen_elsewhere_and_fall_silent(void **state)
     rig_release(&rig);
 }
 
+/* What goes wrong with one goes wrong with many: too few open files, a name in all addresses. */
+static void those_that_cannot_be_listened_to_are_told_of_once(void **state)
+{
+    struct publisher nowhere = { .url = "tcp://127.0.0.1" };
+    static char lines[1 << 16];
+    int log = dup(STDERR_FILENO), capture = memfd_create("log", 0);
+    size_t count = 0;
+    struct rig rig;
+
+    (void)state;
+    dup2(capture, STDERR_FILENO);
+    rig_init(&rig);
+    for (int i = 0; i < 9; i++)
+        open_feed(&rig, &nowhere, /* replays= */ false, NULL);
+    rig_release(&rig); /* after they were opened */
+    assert_true(pread(capture, lines, sizeof(lines) - 1, 0) >= 0);
+    dup2(log, STDERR_FILENO);
+    close(log);
+    close(capture);
+    for (const char *at = lines; (at = strstr(at, "not heard")); at++)
+        count++;
+    assert_int_equal(count, 1);
+}
+
 /* Reloads, one after the other: each time it knows of its new connection. */
 static void a_feed_that_changes_knows_its_connection(void **state)
 {
@@ -778,6 +803,7 @@ int main(void)
         cmocka_unit_test(workers_speculation_reaches_the_index),
         cmocka_unit_test(feeds_may_be_closed_at_any_time),
         cmocka_unit_test(a_feed_may_listen_elsewhere_and_fall_silent),
+        cmocka_unit_test(those_that_cannot_be_listened_to_are_told_of_once),
         cmocka_unit_test(a_feed_that_changes_knows_its_connection),
         cmocka_unit_test(ranks_fill_one_column),
         cmocka_unit_test(what_is_told_beyond_the_limit_is_shed),
