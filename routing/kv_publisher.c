@@ -106,6 +106,7 @@ static void replay_want(struct kv_publisher *publisher, struct kv_replay replay)
         (void)kv_source_replay_ended(&publisher->source, /* complete= */ false);
         return;
     }
+    kv_wire_leave(&publisher->live);
     publisher->replay_from = replay.from;
     timer_set(&publisher->events->timers, &publisher->replay_timer,
               kv_patience_next_us(&publisher->patience, publisher->events->now_us));
@@ -320,9 +321,8 @@ static void open_live(struct kv_publisher *publisher)
 static void on_look(struct timer *timer)
 {
     struct kv_publisher *publisher = CONTAINER_OF(timer, struct kv_publisher, look);
-    bool replay_choked = kv_wire_is_choked(&publisher->replay, /* unread= */ false);
-    bool live_choked =
-        kv_wire_is_choked(&publisher->live, kv_source_is_replaying(&publisher->source));
+    bool replay_choked = kv_wire_is_choked(&publisher->replay);
+    bool live_choked = kv_wire_is_choked(&publisher->live);
 
     publisher->source.stats.malformed += (uint64_t)replay_choked + live_choked;
     if (replay_choked)

@@ -24,7 +24,7 @@
 #define RECONNECT_MAX_MS 5000
 /* More than a message is: a batch, its topic, and what libzmq reads at a time. */
 #define MESSAGE_BYTES_MAX (KV_BATCH_BYTES_MAX + KV_BATCH_BYTES_MAX / 4)
-#define SOCKETS_A_WIRE    2
+#define SOCKETS_A_WIRE    3 /* libzmq has one of its own for a monitor's other end */
 
 struct kv_wires {
     void *zmq;
@@ -241,6 +241,7 @@ static struct kv_message message_of(struct kv_frames *frames)
 
 bool kv_wire_receive(struct kv_wire *wire, struct kv_message *ret_message)
 {
+    wire->unread = false;
     if (!wire->socket || !frames_receive(wire->frames, wire->socket))
         return false;
     wire->whole_came = true;
@@ -311,9 +312,14 @@ static bool received(const struct kv_wire *wire, uint64_t *ret_bytes)
     return true;
 }
 
-bool kv_wire_is_choked(struct kv_wire *wire, bool unread)
+void kv_wire_leave(struct kv_wire *wire)
 {
-    uint64_t most = (unread ? KV_WIRE_WAITING + 1 : 1) * (uint64_t)MESSAGE_BYTES_MAX;
+    wire->unread = true;
+}
+
+bool kv_wire_is_choked(struct kv_wire *wire)
+{
+    uint64_t most = (wire->unread ? KV_WIRE_WAITING + 1 : 1) * (uint64_t)MESSAGE_BYTES_MAX;
     uint64_t bytes;
 
     if (!received(wire, &bytes))

@@ -41,6 +41,7 @@ struct kv_wire {
     ino_t inode;
     uint64_t bytes;  /* received when it was seen last that whole messages came */
     bool whole_came; /* since then */
+    bool unread;     /* kv_wire_leave, and nobody has looked for a message since */
 };
 
 /* What came: the number and the payload of a batch. */
@@ -71,8 +72,9 @@ bool kv_wire_receive(struct kv_wire *wire, struct kv_message *ret_message);
 /* The next word of the connection. */
 enum kv_wire_word kv_wire_hear(struct kv_wire *wire);
 
-/* So many bytes have come without a whole message that it is no message. `unread`: messages wait
- * in the socket for their reader, as many as may. */
-bool kv_wire_is_choked(struct kv_wire *wire, bool unread);
+/* Messages are left in the socket from now on, as many as may wait there, until kv_wire_receive. */
+void kv_wire_leave(struct kv_wire *wire);
+/* So many bytes have come without a whole message that it is no message. */
+bool kv_wire_is_choked(struct kv_wire *wire);
 
 #endif
