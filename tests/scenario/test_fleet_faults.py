@@ -61,11 +61,12 @@ class Faults(Scenario):
         report = self.report(load)
         self.assertLess(report["broken"], REQUESTS // 4)
         again = self.replica(port=victim.port)
-        until("it is asked again", lambda: self.serves_again(again), 20 * SLOWER)
-
-    def serves_again(self, engine):
+        until("all are asked again", lambda: self.fleet.metrics().total("sluice_endpoint_ready") == ENGINES, 20 * SLOWER)
+        for other in self.engines[:1] + self.engines[2:]:  # while any is there it may be the better one
+            other.process.terminate()
+            other.wait()
         self.assert_serves(self.fleet)
-        return engine.stats()["requests"] > 0
+        self.assertEqual(again.stats()["requests"], 1)
 
     def test_a_frozen_endpoint_keeps_nobody_who_could_be_answered_elsewhere(self):
         load, victim = self.load(), self.engines[2]
@@ -87,11 +88,11 @@ class Faults(Scenario):
     def test_a_slow_endpoint_fails_nobody_and_gets_less(self):
         load, victim = self.load(), self.engines[0]
         self.wait_asked(MIDDLE)
-        victim.fault("slow=8")
+        victim.fault("slow=20")  # more than what neighbours on the machine do to the others
         before = [engine.stats()["requests"] for engine in self.engines]
         self.assertEqual(self.report(load)["broken"], 0)
         since = [engine.stats()["requests"] - earlier for engine, earlier in zip(self.engines, before)]
-        self.assertLess(since[0], min(since[1:]), since)
+        self.assertLess(since[0], sum(since[1:]) / (ENGINES - 1), since)
 
 
 if __name__ == "__main__":
