@@ -14,6 +14,7 @@
 #include "gateway/proxy/exchanges.h"
 #include "routing/decide.h"
 #include "routing/holdings.h"
+#include "routing/own_address.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -31,6 +32,14 @@ static const struct directive admin_rows[] = {
       .help = "host:port; keep it from clients. Left out: no admin listener. Needs a restart." },
 };
 
+static void admin_check(struct conf_checker *checker, const void *section)
+{
+    const struct admin_conf *admin = section;
+
+    if (admin->address)
+        own_address_check(checker, admin->address, "`admin`");
+}
+
 const struct directive_set admin_set = {
     .key = "admin",
     .shape = DIRECTIVE_OBJECT,
@@ -39,6 +48,7 @@ const struct directive_set admin_set = {
     .rows = admin_rows,
     .count = ARRAY_LEN(admin_rows),
     .size = sizeof(struct admin_conf),
+    .check = admin_check,
 };
 
 struct admin {

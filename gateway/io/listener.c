@@ -118,14 +118,12 @@ static int bind_unix(const char *path)
     return fd;
 }
 
-/* "host:port" to host without brackets and port; false when it is neither that nor "[v6]:port". */
-static bool address_split(const char *address, char **ret_host, char **ret_port)
+bool listener_address_parse(const char *address, struct slice *ret_host, uint16_t *ret_port)
 {
-    struct slice all = slice_str(address), host;
     const char *colon = strrchr(address, ':');
+    struct slice host;
     uint64_t port;
 
-    /* getaddrinfo would take 65616 for 80. */
     if (!colon || !slice_u64(slice_str(colon + 1), &port) || port > UINT16_MAX)
         return false;
     host = slice_of(address, (size_t)(colon - address));
@@ -133,8 +131,8 @@ static bool address_split(const char *address, char **ret_host, char **ret_port)
         host = slice_of(host.at + 1, host.len - 2);
     else if (slice_find(host, ':') < host.len)
         return false;
-    *ret_host = slice_dup(host);
-    *ret_port = slice_dup(slice_skip(all, (size_t)(colon - address) + 1));
+    *ret_host = host;
+    *ret_port = (uint16_t)port;
     return true;
 }
 
@@ -144,20 +142,15 @@ static int errno_of_lookup(int error)
     return error == EAI_SYSTEM ? errno : error == EAI_MEMORY ? ENOMEM : EADDRNOTAVAIL;
 }
 
-int listener_bind(const char *address, bool shared)
+static int bind_host(struct slice host, uint16_t port, bool shared)
 {
     struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM };
     struct addrinfo *info;
-    char *host, *port;
+    char *name = slice_dup(host), service[8];
     int fd = -1, error;
 
-    if (strncmp(address, "unix:", 5) == 0)
-        return bind_unix(address + 5);
-    if (!address_split(address, &host, &port)) {
-        errno = EINVAL;
-        return -1;
-    }
-    error = getaddrinfo(host[0] ? host : NULL, port, &hints, &info);
+    snprintf(service, sizeof(service), "%u", port);
+    error = getaddrinfo(name[0] ? name : NULL, service, &hints, &info);
     if (error == 0) {
         fd = bind_inet(info, shared);
         error = errno;
@@ -165,10 +158,22 @@ int listener_bind(const char *address, bool shared)
     } else {
         error = errno_of_lookup(error);
     }
-    free(port);
-    free(host);
+    free(name);
     errno = error;
     return fd;
+}
+
+int listener_bind(const char *address, bool shared)
+{
+    struct slice host;
+    uint16_t port;
+
+    if (strncmp(address, "unix:", 5) == 0)
+        return bind_unix(address + 5);
+    if (listener_address_parse(address, &host, &port))
+        return bind_host(host, port, shared);
+    errno = EINVAL;
+    return -1;
 }
 
 static void listener_print(const struct log_subject *subject, char *text, size_t size)

@@ -9,6 +9,7 @@
 #ifndef SLUICE_IO_LISTENER_H
 #define SLUICE_IO_LISTENER_H
 
+#include "gateway/base/slice.h"
 #include "gateway/io/worker.h"
 
 #include <sys/socket.h>
@@ -17,6 +18,11 @@ struct listener;
 
 /* `fd` is non-blocking, close-on-exec, TCP_NODELAY; the callee's from now on. */
 typedef void listener_accept_fn(struct worker *worker, int fd, void *user);
+
+/* "host:port" or "[v6]:port": the host, without brackets and perhaps empty, and the port. Borrows.
+ * False: it is neither. */
+bool listener_address_parse(const char *address, struct slice *ret_host,
+                            uint16_t *ret_port) MUST_USE;
 
 /*
  * Binds and listens, on the control thread at start or reload, so that failures are known before

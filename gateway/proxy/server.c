@@ -7,6 +7,7 @@
 #include "gateway/base/metric.h"
 #include "gateway/proxy/exchange.h"
 #include "gateway/proxy/process.h"
+#include "routing/own_address.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -143,6 +144,7 @@ static void listener_check(struct conf_checker *checker, const void *section)
     for (; at != listener; at++)
         if (strcmp(at->address, listener->address) == 0)
             conf_complain(checker, &listener->address, "a listener of this address stands above");
+    own_address_check(checker, listener->address, "a listener");
 }
 
 const struct directive_set listeners_set = {

@@ -31,6 +31,8 @@ COMPLAINTS = [
     ("text where a number is due", "weight: 95", "weight: many", 6, r"many"),
     ("a bad address", '"127.0.0.1:8080"', '"127.0.0.1:99999"', 2, r"99999"),
     ("a bad URL", '"http://10.0.0.13:8000"', '"ftp://10.0.0.13"', 10, r"ftp"),
+    ("a listener as an endpoint", '"http://10.0.0.13:8000"', '"http://127.0.0.1:8080"', 10, r"127\.0\.0\.1:8080.*gateway itself.*listener"),
+    ("a listener as an endpoint by name", '"http://10.0.0.13:8000"', '"dns:http://localhost:8080"', 10, r"localhost:8080.*gateway itself"),
     ("a pool twice", "name: b, engine", "name: a, engine", 10, r"a"),
     ("a duplicate key", "  - name: llama\n", "  - name: llama\n    name: llama\n", 5, r"name"),
     ("broken YAML", "models:", "models: [", 4, r"."),
@@ -72,6 +74,12 @@ class Cli(Scenario):
         text = GOOD.replace("weight: 95", "wieght: 95").replace("engine: vllm", "engine: vlm")
         _, out, err = command("check", self.file(text))
         self.assertGreaterEqual(len(re.findall(r"sluice\.yaml:\d+:\d+:", out + err)), 2, out + err)
+
+    def test_the_admin_listener_is_no_endpoint(self):
+        path = self.file(GOOD.replace('"http://10.0.0.13:8000"', '"http://localhost:9090"') + "admin: { address: \"[::]:9090\" }\n")
+        status, out, err = command("check", path)
+        self.assertEqual(status, 1, out + err)
+        self.assertRegex(err, r"sluice\.yaml:10:\d+: .*localhost:9090.*`admin`")
 
     def test_a_missing_file_is_said_to_be_missing(self):
         status, out, err = command("check", self.scratch / "nothing.yaml")
