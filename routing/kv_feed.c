@@ -59,7 +59,7 @@ static void publish_state(struct kv_feed *feed)
 
     for (size_t i = 0; i < feed->settings.ranks; i++) {
         const struct kv_publisher *publisher = &feed->publishers[i];
-        const struct kv_mirror *mirror = &publisher->source.mirror;
+        const struct kv_mirror *mirror = &publisher->sequence.mirror;
         uint32_t tokens = mirror->page_tokens;
 
         bytes += kv_pages_bytes(&mirror->pages);

@@ -40,17 +40,25 @@ static void publisher_print(const struct log_subject *subject, char *text, size_
 
 void kv_publisher_count(const struct kv_publisher *publisher, uint64_t counts[KV_FEED_COUNTS])
 {
-    const struct kv_source *source = &publisher->source;
-    const struct kv_mirror_stats *mirror = &source->mirror.stats;
+    const struct kv_sequence *sequence = &publisher->sequence;
+    const struct kv_mirror_stats *mirror = &sequence->mirror.stats;
     const uint64_t own[KV_FEED_COUNTS] = {
-        [KV_FEED_BATCHES] = source->stats.batches,   [KV_FEED_EVENTS] = source->tally.events,
-        [KV_FEED_STORED] = mirror->stored,           [KV_FEED_REMOVED] = mirror->removed,
-        [KV_FEED_REPEATED] = source->stats.repeated, [KV_FEED_ORPHANS] = mirror->orphans,
-        [KV_FEED_FOREIGN] = mirror->foreign,         [KV_FEED_REFUSED] = mirror->refused,
-        [KV_FEED_UNKNOWN] = source->tally.unknown,   [KV_FEED_MALFORMED] = source->stats.malformed,
-        [KV_FEED_GAPS] = source->stats.gaps,         [KV_FEED_REPLAYS] = publisher->replays,
-        [KV_FEED_HOLES] = source->stats.holes,       [KV_FEED_RESTARTS] = source->stats.restarts,
-        [KV_FEED_CLEARS] = mirror->clears,           [KV_FEED_CONNECTS] = publisher->connects,
+        [KV_FEED_BATCHES] = sequence->stats.batches,
+        [KV_FEED_EVENTS] = sequence->tally.events,
+        [KV_FEED_STORED] = mirror->stored,
+        [KV_FEED_REMOVED] = mirror->removed,
+        [KV_FEED_REPEATED] = sequence->stats.repeated,
+        [KV_FEED_ORPHANS] = mirror->orphans,
+        [KV_FEED_FOREIGN] = mirror->foreign,
+        [KV_FEED_REFUSED] = mirror->refused,
+        [KV_FEED_UNKNOWN] = sequence->tally.unknown,
+        [KV_FEED_MALFORMED] = sequence->stats.malformed,
+        [KV_FEED_GAPS] = sequence->stats.gaps,
+        [KV_FEED_REPLAYS] = publisher->replays,
+        [KV_FEED_HOLES] = sequence->stats.holes,
+        [KV_FEED_RESTARTS] = sequence->stats.restarts,
+        [KV_FEED_CLEARS] = mirror->clears,
+        [KV_FEED_CONNECTS] = publisher->connects,
     };
 
     for (size_t i = 0; i < KV_FEED_COUNTS; i++)
@@ -78,7 +86,7 @@ static void say_growth(struct kv_publisher *publisher)
 static void publisher_changed(struct kv_publisher *publisher)
 {
     say_growth(publisher);
-    publisher->heard |= publisher->source.stats.batches > 0;
+    publisher->heard |= publisher->sequence.stats.batches > 0;
     kv_feed_publish(publisher->feed);
 }
 
@@ -103,7 +111,7 @@ static void replay_want(struct kv_publisher *publisher, struct kv_replay replay)
     if (!replay.wanted || !publisher->connected)
         return;
     if (!may_replay(publisher)) {
-        (void)kv_source_replay_ended(&publisher->source, /* complete= */ false);
+        (void)kv_sequence_replay_ended(&publisher->sequence, /* complete= */ false);
         return;
     }
     kv_wire_leave(&publisher->live);
@@ -120,14 +128,14 @@ static void replay_stop(struct kv_publisher *publisher)
 
 static void replay_end(struct kv_publisher *publisher, bool complete)
 {
-    uint64_t holes = publisher->source.stats.holes;
+    uint64_t holes = publisher->sequence.stats.holes;
     struct kv_replay another;
     enum kv_replay_end end = KV_REPLAY_FAILED;
 
     replay_stop(publisher);
-    another = kv_source_replay_ended(&publisher->source, complete);
+    another = kv_sequence_replay_ended(&publisher->sequence, complete);
     if (complete) {
-        bool useless = another.wanted || publisher->source.stats.holes > holes;
+        bool useless = another.wanted || publisher->sequence.stats.holes > holes;
 
         end = useless ? KV_REPLAY_USELESS : KV_REPLAY_USEFUL;
         publisher->heard = true;
@@ -193,11 +201,11 @@ static bool replay_turn(struct kv_publisher *publisher)
     kv_patience_heard(&publisher->patience, publisher->events->now_us);
     replay_set_timer(publisher);
     if (message.kind == KV_MESSAGE_BATCH)
-        kv_source_replayed(&publisher->source, message.number, message.payload);
+        kv_sequence_replayed(&publisher->sequence, message.number, message.payload);
     else if (message.kind == KV_MESSAGE_END)
         replay_end(publisher, /* complete= */ true);
     else
-        publisher->source.stats.malformed++;
+        publisher->sequence.stats.malformed++;
     return true;
 }
 
@@ -213,13 +221,15 @@ static bool live_turn(struct kv_publisher *publisher)
 {
     struct kv_message message;
 
-    if (kv_source_is_replaying(&publisher->source) || !kv_wire_receive(&publisher->live, &message))
+    if (kv_sequence_is_replaying(&publisher->sequence) ||
+        !kv_wire_receive(&publisher->live, &message))
         return false;
-    publisher->source.can_replay = may_replay(publisher);
+    publisher->sequence.can_replay = may_replay(publisher);
     if (message.kind == KV_MESSAGE_BATCH)
-        replay_want(publisher, kv_source_live(&publisher->source, message.number, message.payload));
+        replay_want(publisher,
+                    kv_sequence_live(&publisher->sequence, message.number, message.payload));
     else
-        publisher->source.stats.malformed++;
+        publisher->sequence.stats.malformed++;
     return true;
 }
 
@@ -238,8 +248,8 @@ static void on_connected(struct kv_publisher *publisher)
     look_again(publisher);
     say_connection(publisher, "connected");
     replay_abandon(publisher);
-    publisher->source.can_replay = may_replay(publisher);
-    replay_want(publisher, kv_source_connected(&publisher->source));
+    publisher->sequence.can_replay = may_replay(publisher);
+    replay_want(publisher, kv_sequence_connected(&publisher->sequence));
 }
 
 static void on_disconnected(struct kv_publisher *publisher)
@@ -324,7 +334,7 @@ static void on_look(struct timer *timer)
     bool replay_choked = kv_wire_is_choked(&publisher->replay);
     bool live_choked = kv_wire_is_choked(&publisher->live);
 
-    publisher->source.stats.malformed += (uint64_t)replay_choked + live_choked;
+    publisher->sequence.stats.malformed += (uint64_t)replay_choked + live_choked;
     if (replay_choked)
         replay_end(publisher, /* complete= */ false);
     if (live_choked) {
@@ -364,8 +374,8 @@ void kv_publisher_open(struct kv_publisher *publisher, struct kv_feed *feed,
     timer_init(&publisher->replay_timer, on_replay_timer);
     timer_init(&publisher->reopen, on_reopen);
     timer_init(&publisher->look, on_look);
-    kv_source_init(&publisher->source, column, conf->block, conf->prefix_seed, conf->cache,
-                   publisher->replay_url != NULL);
+    kv_sequence_init(&publisher->sequence, column, conf->block, conf->prefix_seed, conf->cache,
+                     publisher->replay_url != NULL);
     open_live(publisher);
 }
 
@@ -376,7 +386,7 @@ void kv_publisher_close(struct kv_publisher *publisher)
     timer_clear(&publisher->look);
     list_remove(&publisher->ready_link);
     kv_wire_close(&publisher->live);
-    kv_source_release(&publisher->source);
+    kv_sequence_release(&publisher->sequence);
     free(publisher->url);
     free(publisher->replay_url);
 }

@@ -17,7 +17,7 @@
 #include "gateway/base/timer.h"
 #include "routing/kv_feed.h"
 #include "routing/kv_patience.h"
-#include "routing/kv_source.h"
+#include "routing/kv_sequence.h"
 #include "routing/kv_wire.h"
 
 /* Counts about which something is said when they grow. */
@@ -30,7 +30,7 @@ struct kv_publisher {
     struct list ready_link;
     const char *name, *topic; /* the feed's */
     char *url, *replay_url;   /* NULL: there is no replay socket */
-    struct kv_source source;
+    struct kv_sequence sequence;
     struct kv_wire live;
     struct kv_wire replay; /* not open: none is under way, though one may wait for its time */
     struct kv_patience patience;

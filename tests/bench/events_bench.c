@@ -5,7 +5,7 @@
  *
  * bench_events [engines]: 100 when left out.
  */
-#include "routing/kv_source.h"
+#include "routing/kv_sequence.h"
 
 #include "tests/engine/kv_batch.c" /* the engine is a program, not a library */
 
@@ -53,14 +53,14 @@ struct result {
     uint64_t blocks, bytes;
 };
 
-static void feed(struct kv_source *source, struct kv_batches *batches, uint64_t prompt,
+static void feed(struct kv_sequence *sequence, struct kv_batches *batches, uint64_t prompt,
                  struct result *result)
 {
     struct kv_batch *batch = (struct kv_batch *)make_batch(batches, prompt);
     struct slice payload = buf_join(&batch->payload);
     double start = cpu_seconds();
 
-    (void)kv_source_live(source, batch->number, payload);
+    (void)kv_sequence_live(sequence, batch->number, payload);
     result->seconds += cpu_seconds() - start;
     result->blocks += prompt >= PROMPTS ? 2 * PROMPT : PROMPT;
     result->bytes += payload.len;
@@ -70,7 +70,7 @@ static void run(enum kv_batch_form form, size_t engines)
 {
     struct prefix_index *index = prefix_index_new((size_t)4 << 30);
     struct kv_column *columns = xcalloc(engines, sizeof(*columns));
-    struct kv_source *sources = xcalloc(engines, sizeof(*sources));
+    struct kv_sequence *sequences = xcalloc(engines, sizeof(*sequences));
     struct kv_batches *batches = xcalloc(engines, sizeof(*batches));
     struct result fill = { 0 }, steady = { 0 };
     struct prefix_index_stats stats;
@@ -78,17 +78,17 @@ static void run(enum kv_batch_form form, size_t engines)
 
     for (size_t e = 0; e < engines; e++) {
         kv_column_init(&columns[e], index);
-        kv_source_init(&sources[e], &columns[e], PAGE, 1, SLICE("m"), false);
+        kv_sequence_init(&sequences[e], &columns[e], PAGE, 1, SLICE("m"), false);
         kv_batches_init(&batches[e], 0, PAGE, 1);
         batches[e].form = form;
     }
     for (uint64_t prompt = 0; prompt < 2 * PROMPTS; prompt++)
         for (size_t e = 0; e < engines; e++)
-            feed(&sources[e], &batches[e], prompt, prompt < PROMPTS ? &fill : &steady);
+            feed(&sequences[e], &batches[e], prompt, prompt < PROMPTS ? &fill : &steady);
     for (size_t e = 0; e < engines; e++) {
-        pages += sources[e].mirror.pages.count;
-        page_bytes += kv_pages_bytes(&sources[e].mirror.pages);
-        kv_source_release(&sources[e]);
+        pages += sequences[e].mirror.pages.count;
+        page_bytes += kv_pages_bytes(&sequences[e].mirror.pages);
+        kv_sequence_release(&sequences[e]);
         kv_column_release(&columns[e]);
         kv_batches_release(&batches[e]);
     }
@@ -99,7 +99,7 @@ static void run(enum kv_batch_form form, size_t engines)
            (double)steady.blocks / steady.seconds / 1e6,
            (double)steady.bytes / steady.seconds / 1e6, (double)page_bytes / (double)pages);
     free(columns);
-    free(sources);
+    free(sequences);
     free(batches);
     prefix_index_free(index);
 }

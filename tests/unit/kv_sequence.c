@@ -3,7 +3,7 @@
  * the index ends block by block as the engine's cache is; where none can, it never has a block that
  * the engine lacks, and what is stored again comes back.
  */
-#include "routing/kv_source.h"
+#include "routing/kv_sequence.h"
 
 #include "tests/engine/cache.c" /* the engine is a program, not a library */
 #include "tests/engine/kv_batch.c"
@@ -29,7 +29,7 @@ struct rig {
     uint64_t keys[PROMPTS][BLOCKS];   /* ours */
     struct prefix_index *index;
     struct kv_column column;
-    struct kv_source source;
+    struct kv_sequence sequence;
     uint64_t queue[QUEUE]; /* numbers of batches under way */
     size_t queued;
     uint64_t seed;
@@ -62,12 +62,13 @@ static void rig_init(struct rig *rig, uint64_t seed, uint32_t keep, bool can_rep
     }
     rig->index = prefix_index_new(ROOMY);
     kv_column_init(&rig->column, rig->index);
-    kv_source_init(&rig->source, &rig->column, PAGE, scope.prefix_seed, scope.model, can_replay);
+    kv_sequence_init(&rig->sequence, &rig->column, PAGE, scope.prefix_seed, scope.model,
+                     can_replay);
 }
 
 static void rig_release(struct rig *rig)
 {
-    kv_source_release(&rig->source);
+    kv_sequence_release(&rig->sequence);
     kv_column_release(&rig->column);
     prefix_index_free(rig->index);
     rig->cache.listener = NULL;
@@ -98,9 +99,9 @@ static void serve(struct rig *rig, struct kv_replay replay)
             const struct kv_batch *batch = kv_batches_kept(&rig->batches, n);
 
             if (batch)
-                kv_source_replayed(&rig->source, n, buf_join((struct buf *)&batch->payload));
+                kv_sequence_replayed(&rig->sequence, n, buf_join((struct buf *)&batch->payload));
         }
-        replay = kv_source_replay_ended(&rig->source, true);
+        replay = kv_sequence_replay_ended(&rig->sequence, true);
     }
 }
 
@@ -109,7 +110,8 @@ static void deliver(struct rig *rig, uint64_t number)
     const struct kv_batch *batch = kv_batches_kept(&rig->batches, number);
 
     if (batch)
-        serve(rig, kv_source_live(&rig->source, number, buf_join((struct buf *)&batch->payload)));
+        serve(rig,
+              kv_sequence_live(&rig->sequence, number, buf_join((struct buf *)&batch->payload)));
 }
 
 static void publish(struct rig *rig)
@@ -160,7 +162,7 @@ static void drain(struct rig *rig)
 /* The engine ends and another one begins; the road forgets what was on it, and is a new one. */
 static void reconnect(struct rig *rig)
 {
-    serve(rig, kv_source_connected(&rig->source));
+    serve(rig, kv_sequence_connected(&rig->sequence));
 }
 
 static void restart(struct rig *rig)
@@ -243,8 +245,8 @@ static void storms_leave_the_index_as_true_as_can_be(void **state)
 
             rig_init(&rig, seed, storms[i].keep, storms[i].can_replay);
             run_storm(&rig, &storms[i]);
-            assert_int_equal(rig.source.stats.malformed, 0);
-            assert_true(rig.source.stats.batches > 0);
+            assert_int_equal(rig.sequence.stats.malformed, 0);
+            assert_true(rig.sequence.stats.batches > 0);
             rig_release(&rig);
         }
 }
@@ -289,7 +291,7 @@ static void an_engine_that_restarted_and_came_as_far_is_told_by_the_batch_before
     rig.queued = 0; /* nothing of it was heard */
     reconnect(&rig);
     compare(&rig, true);
-    assert_int_equal(rig.source.stats.restarts, 1);
+    assert_int_equal(rig.sequence.stats.restarts, 1);
     rig_release(&rig);
 }
 
@@ -305,12 +307,12 @@ static void a_replay_that_is_given_up_leaves_nothing_behind(void **state)
     drain(&rig);
     kv_batches_flush(&rig.batches); /* lost */
     publish(&rig);
-    replay = kv_source_live(&rig.source, 2, buf_join(&rig.batches.kept[2].payload));
+    replay = kv_sequence_live(&rig.sequence, 2, buf_join(&rig.batches.kept[2].payload));
     assert_true(replay.wanted);
     assert_int_equal(replay.from, 0);
-    assert_false(kv_source_replay_ended(&rig.source, false).wanted);
+    assert_false(kv_sequence_replay_ended(&rig.sequence, false).wanted);
     assert_false(has(&rig, 0, 0));
-    assert_int_equal(rig.source.stats.holes, 1);
+    assert_int_equal(rig.sequence.stats.holes, 1);
     rig_release(&rig);
 }
 
@@ -330,13 +332,13 @@ static void a_replay_does_not_outlive_its_connection(void **state)
     kv_batches_restart(&rig.batches);
     answer(&rig, 1, BLOCKS);
     payload = buf_join((struct buf *)&kv_batches_flush(&rig.batches)->payload);
-    assert_true(kv_source_connected(&rig.source).wanted);
-    kv_source_replayed(&rig.source, 0, payload);
-    assert_int_equal(rig.source.state, KV_SOURCE_STARTING_OVER);
-    rig.source.can_replay = false;
-    assert_false(kv_source_connected(&rig.source).wanted);
-    assert_false(kv_source_is_replaying(&rig.source));
-    assert_false(kv_source_live(&rig.source, 0, payload).wanted);
+    assert_true(kv_sequence_connected(&rig.sequence).wanted);
+    kv_sequence_replayed(&rig.sequence, 0, payload);
+    assert_int_equal(rig.sequence.state, KV_SEQUENCE_STARTING_OVER);
+    rig.sequence.can_replay = false;
+    assert_false(kv_sequence_connected(&rig.sequence).wanted);
+    assert_false(kv_sequence_is_replaying(&rig.sequence));
+    assert_false(kv_sequence_live(&rig.sequence, 0, payload).wanted);
     compare(&rig, true);
     rig_release(&rig);
 }
@@ -350,10 +352,10 @@ static void numbers_may_begin_anywhere(void **state)
     rig_init(&rig, 12, 64, false);
     answer(&rig, 0, BLOCKS);
     payload = buf_join((struct buf *)&kv_batches_flush(&rig.batches)->payload);
-    assert_false(kv_source_live(&rig.source, 1789095808837884700, payload).wanted);
+    assert_false(kv_sequence_live(&rig.sequence, 1789095808837884700, payload).wanted);
     assert_true(has(&rig, 0, BLOCKS - 1));
-    assert_false(kv_source_live(&rig.source, 1789095808837884700, payload).wanted);
-    assert_int_equal(rig.source.stats.repeated, 1);
+    assert_false(kv_sequence_live(&rig.sequence, 1789095808837884700, payload).wanted);
+    assert_int_equal(rig.sequence.stats.repeated, 1);
     rig_release(&rig);
 }
 
@@ -366,9 +368,9 @@ static void a_batch_that_nobody_understands_empties_the_column(void **state)
     answer(&rig, 0, BLOCKS);
     publish(&rig);
     drain(&rig);
-    kv_source_live(&rig.source, 1, SLICE("\x93\xc1"));
+    kv_sequence_live(&rig.sequence, 1, SLICE("\x93\xc1"));
     assert_false(has(&rig, 0, 0));
-    assert_int_equal(rig.source.stats.malformed, 1);
+    assert_int_equal(rig.sequence.stats.malformed, 1);
     rig_release(&rig);
 }
 
