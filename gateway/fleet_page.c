@@ -131,7 +131,7 @@ static void put_cache(struct buf *out, const struct endpoint *endpoint)
         put(out, ",\"cache\":null");
         return;
     }
-    put_text(out, ",\"cache\":{\"source\":", view.heard ? "events" : "model");
+    put_text(out, ",\"cache\":{\"known_by\":", view.heard ? "events" : "model");
     put_truth(out, ",\"connected\":", view.connected);
     put_count(out, ",\"page_tokens\":", view.page_tokens);
     put_real(out, ",\"trust\":", view.trust);

@@ -117,7 +117,7 @@ class Following(Holdings):
         self.wait_total(gateway, "cache_found_tokens_total", found, engines[0])
         self.wait_total(gateway, "cache_expected_tokens_total", 0, engines[1])
         cache = self.cache(gateway, engines[0])
-        self.assertEqual((cache["source"], cache["connected"], cache["page_tokens"], cache["trust"]), ("events", True, 16, 1))
+        self.assertEqual((cache["known_by"], cache["connected"], cache["page_tokens"], cache["trust"]), ("events", True, 16, 1))
 
     def test_a_full_cache_is_followed_as_it_evicts(self):
         engine = self.publishing("--blocks", 100)
@@ -162,7 +162,7 @@ class Following(Holdings):
         engine = self.publishing()
         gateway = self.start(engine, replays=False, pool={"kv_events": "tcp://{host}:1"})
         self.wait_expected(gateway, engine, self.text(4))
-        self.assertEqual(self.cache(gateway, engine)["source"], "model")
+        self.assertEqual(self.cache(gateway, engine)["known_by"], "model")
 
     def test_a_silent_engine_process_that_is_replaced_begins_empty(self):
         engine = self.engine("--tokenizer", TOKENIZER)
@@ -256,7 +256,7 @@ class Mending(Holdings):
         engine, gateway = self.follow()
         engine.stop()
         until("the connection is lost", lambda: self.total(gateway, "kv_feed_connected") == 0, self.slower(5))
-        self.assertEqual(self.cache(gateway, engine)["source"], "model")
+        self.assertEqual(self.cache(gateway, engine)["known_by"], "model")
         after = self.publishing(port=engine.port)
         self.wait_heard(gateway, after)
         self.assertEqual(self.ask(gateway, after, self.text(7)), 0)

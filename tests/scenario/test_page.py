@@ -116,9 +116,9 @@ class Page(Scenario):
                 "ejected_for_ms": 0, "prompt_tokens": 1000, "cached_tokens": 410, "predicted_cached_tokens": 430,
                 "own": {"queued_s": 0.25, "queued_tokens": 4000, "live_tokens": 9000, "prefills": 2, "decodes": 10},
                 "reported": {"age_ms": 20, "waiting": 1, "running": 11, "usage": 0.62, "capacity_tokens": 307328}, "pace": {"token_s": 0.0000628},
-                "cache": {"source": "events", "connected": True, "page_tokens": 16, "trust": 0.96}}
+                "cache": {"known_by": "events", "connected": True, "page_tokens": 16, "trust": 0.96}}
         bare = {"endpoint": "bare", "ready": True, "own": {}, "reported": {"usage": None, "capacity_tokens": None, "waiting": None}}
-        states = [{"endpoint": "back", "ready": True, "weight": 0.4, "cache": {"source": "events", "connected": False}}, {"endpoint": "out", "ready": False, "ejected_for_ms": 12000},
+        states = [{"endpoint": "back", "ready": True, "weight": 0.4, "cache": {"known_by": "events", "connected": False}}, {"endpoint": "out", "ready": False, "ejected_for_ms": 12000},
                   {"endpoint": "down", "ready": False, "probe_failing": True}]
         said = {"fleet": 7, "models": [], "pools": [{"pool": "p", "engine": "vllm", "route": "price", "waiting": 4, "panic": True,
                                                     "endpoints": [full, bare, *states]}]}
