@@ -6,6 +6,8 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/metric.h"
 #include "gateway/proxy/exchange.h"
+#include "gateway/proxy/kept.h"
+#include "gateway/proxy/shedding.h"
 #include "gateway/proxy/waiting.h"
 #include "routing/explain.h"
 #include "routing/hold_conf.h"
@@ -22,18 +24,11 @@
 
 /* Items looked at for one to let go. The simulated fleet gained nothing by more. */
 #define HOME_LOOK_ITEMS 64
+_Static_assert(KEPT_COUNT >= 2 * HOME_LOOK_ITEMS, "kept for those looked at in two rounds");
 
 /* Items let go before others on this worker have their turn: some milliseconds of decisions where
  * pools are large. */
 #define HOME_RELEASES 8
-
-/*
- * What endpoints have of a waiting prompt is looked up this often: a walk over all its blocks is
- * half of a decision, and one that is older changes nothing (events that are a tenth of a second
- * late cost no hit in the simulated fleet). Kept for as many as are looked at in two rounds.
- */
-#define KEPT_US    (50 * CLOCK_US_PER_MS)
-#define KEPT_COUNT (2 * HOME_LOOK_ITEMS)
 
 /* Whoever comes from one address without anybody vouching for them may wait in as large a number as
  * so many tenants: one of them alone leaves the others their part. */
@@ -41,20 +36,6 @@
 
 /* What a request costs to compute where nobody knows: all alike. */
 #define COST_UNKNOWN_S 1
-
-/* Refusals are over when there was none for so long. */
-#define SHED_QUIET_US (10 * CLOCK_US_PER_S)
-
-struct shedding {               /* for one line when it begins and one when it ends */
-    uint64_t began_us, last_us; /* 0: none */
-    uint64_t count;
-};
-
-struct kept_matches {
-    struct ticket *ticket; /* whose they are; NULL: nobody's */
-    uint64_t found_us;
-    struct prefix_match *at; /* by endpoint->index of the ticket's pool; ours */
-};
 
 struct pool_hold {
     struct list link; /* of the home's holds */
@@ -71,8 +52,7 @@ struct pool_hold {
     bool full;        /* no endpoint has room: nobody needs to be decided for in this turn */
     uint64_t room_us; /* when the room was made that the turn is for; 0: not known */
     struct shedding shedding;
-    struct kept_matches kept[KEPT_COUNT];
-    size_t kept_next; /* whose turn it is to be somebody else's */
+    struct kept kept;
 };
 
 struct home {
@@ -85,49 +65,6 @@ struct home {
 static struct ticket *ticket_of(struct hold_item *item)
 {
     return CONTAINER_OF(item, struct ticket, item);
-}
-
-/* ---- what endpoints have of those that wait ---- */
-
-static void forget_matches(struct ticket *ticket)
-{
-    if (ticket->kept)
-        ticket->kept->ticket = NULL;
-    ticket->kept = NULL;
-}
-
-/* NULL: they are to be looked up. */
-static const struct prefix_match *recent_matches(const struct ticket *ticket)
-{
-    const struct kept_matches *kept = ticket->kept;
-
-    return kept && ticket->call.now_us < kept->found_us + KEPT_US ? kept->at : NULL;
-}
-
-static void keep_matches(struct pool_hold *held, struct ticket *ticket)
-{
-    const struct decision *decision = held->home->decision;
-    struct kept_matches *kept = ticket->kept;
-
-    if (!kept) {
-        kept = &held->kept[held->kept_next++ % KEPT_COUNT];
-        if (kept->ticket)
-            forget_matches(kept->ticket);
-        kept->ticket = ticket;
-        ticket->kept = kept;
-    }
-    kept->found_us = ticket->call.now_us;
-    kept->at = xrealloc(kept->at, decision->count * sizeof(*kept->at));
-    memcpy(kept->at, decision->matches, decision->count * sizeof(*kept->at));
-}
-
-/* Nobody waits: megabytes where the pool is large. */
-static void drop_kept(struct pool_hold *held)
-{
-    for (size_t i = 0; i < KEPT_COUNT; i++) {
-        free(held->kept[i].at);
-        held->kept[i].at = NULL;
-    }
 }
 
 /* ---- the hold's questions ---- */
@@ -156,14 +93,14 @@ static bool place(void *user, struct hold_item *item, bool any, double *ret_cost
         return false;
     if (ticket->has_failed && atomic_load_explicit(&held->state->unreached, memory_order_relaxed))
         return false;
-    ticket->call.matches = recent_matches(ticket);
+    ticket->call.matches = kept_recent(ticket);
     outcome = decide(decision, &ticket->call, &ticket->endpoint, &ticket->choice);
     ticket->call.again |= outcome == DECIDE_CHOSEN;
     if (outcome != DECIDE_NONE && decision->priced) {
         *ret_cost_s = decision->prices[decision->best].prefill_s;
         ticket->decoding_s = decoding_s(decision);
         if (!ticket->call.matches && ticket->held)
-            keep_matches(held, ticket);
+            kept_put(&held->kept, ticket, decision);
     }
     if (ticket->explains && outcome == DECIDE_CHOSEN) {
         free(ticket->explanation);
@@ -223,7 +160,7 @@ static bool release(void *user, struct hold_item *item)
 static void answer(struct pool_hold *held, struct ticket *ticket)
 {
     list_remove(&ticket->link);
-    forget_matches(ticket);
+    kept_forget(ticket);
     if (ticket->held)
         atomic_fetch_sub_explicit(&held->state->room.waiting, 1, memory_order_relaxed);
     ticket->held = false;
@@ -260,21 +197,9 @@ static void answer_older(struct pool_hold *held)
 
 static void arm_look(struct pool_hold *held)
 {
-    if (held->hold.count > 0 || held->shedding.count > 0)
+    if (held->hold.count > 0 || shedding_goes_on(&held->shedding))
         timer_set(&held->home->worker->timers, &held->look,
                   held->home->worker->now_us + HOME_LOOK_US);
-}
-
-static void end_shedding(struct pool_hold *held)
-{
-    struct shedding *shedding = &held->shedding;
-
-    if (shedding->count == 0 || held->home->worker->now_us < shedding->last_us + SHED_QUIET_US)
-        return;
-    log_info(NULL, "pool %s: holds all requests again, %llu were refused in %llu s", held->name,
-             (unsigned long long)shedding->count,
-             (unsigned long long)((shedding->last_us - shedding->began_us) / CLOCK_US_PER_S));
-    *shedding = (struct shedding){ 0 };
 }
 
 /* Room is what one request was made for most of the time: after it the rest need not be asked. One
@@ -310,11 +235,11 @@ static void on_look(struct timer *timer)
 {
     struct pool_hold *held = CONTAINER_OF(timer, struct pool_hold, look);
 
-    end_shedding(held);
+    shedding_look(&held->shedding, held->name, held->home->worker->now_us);
     if (held->hold.count > 0)
         worker_defer(held->home->worker, WORKER_WAKE, &held->turn);
     else
-        drop_kept(held);
+        kept_release(&held->kept);
     arm_look(held);
 }
 
@@ -340,7 +265,7 @@ static void pool_hold_free(struct pool_hold *held)
     timer_clear(&held->look);
     defer_cancel(&held->turn);
     list_remove(&held->link);
-    drop_kept(held);
+    kept_release(&held->kept);
     held->state->hold = NULL;
     snapshot_unref(&held->state->snapshot);
     free(held->name);
@@ -436,19 +361,13 @@ static void refuse(struct pool_hold *held, struct ticket *ticket, const struct r
                    double wait_s)
 {
     struct worker *worker = held->home->worker;
-    struct shedding *shedding = &held->shedding;
     struct slice labels[] = { slice_str(held->name), slice_str(reason->name) };
 
     ticket->what = TICKET_REFUSED;
     ticket->reason = reason;
     ticket->retry_after_s = (uint32_t)ceil(wait_s);
     metric_series_add(metric_series(worker->metrics, METRIC_ID_shed, labels), 1);
-    if (shedding->count++ == 0) {
-        shedding->began_us = worker->now_us;
-        log_warn(NULL, "pool %s: requests are refused: %s (%u wait)", held->name, reason->text,
-                 held->hold.count);
-    }
-    shedding->last_us = worker->now_us;
+    shedding_note(&held->shedding, held->name, reason, held->hold.count, worker->now_us);
 }
 
 /* Nobody that waits could have the room that it may have. */
@@ -545,7 +464,7 @@ void home_on_leave(struct letter *letter, void *receiver)
     if (ticket->held) {
         hold_remove(&held->hold, &ticket->item);
         list_remove(&ticket->link);
-        forget_matches(ticket);
+        kept_forget(ticket);
         ticket->held = false;
         atomic_fetch_sub_explicit(&held->state->room.waiting, 1, memory_order_relaxed);
         ticket_unref(ticket); /* the home's */
