@@ -82,14 +82,14 @@ class Price(Scenario):
     def test_a_session_stays_at_its_endpoint(self):
         recorders = [self.recorder() for _ in range(3)]
         gateway = self.in_front_of(*recorders, pool={"sticky": {"header": "X-Session-Id"}, "route": "round_robin"})
-        for session in range(12):
+        for session in range(40):  # so many that each endpoint has one of them, whatever its address (but for 3 in 10 million runs)
             before = [len(r.requests) for r in recorders]
-            for n in range(4):
+            for n in range(2):
                 client = self.client(gateway)
                 client.send(chat(text=f"{n}", fields=b"x-session-id: s%d\r\n" % session))
                 self.assertEqual(client.read_answer().status, 200)
             grown = [len(r.requests) - b for r, b in zip(recorders, before)]
-            self.assertEqual(sorted(grown), [0, 0, 4], session)
+            self.assertEqual(sorted(grown), [0, 0, 2], session)
         self.assertGreater(min(len(r.requests) for r in recorders), 0)
         for _ in range(3):  # without a session the pick chooses
             self.assert_serves(gateway)
