@@ -1,5 +1,4 @@
 """Waiting: always for something, never longer than a deadline."""
-import contextlib
 import random
 import socket
 import time
@@ -36,36 +35,40 @@ def holds(condition, seconds):
 _reserved = []  # sockets, until this process ends
 
 
+def _reserve(port):
+    """Whether it is ours from now on."""
+    reservation = socket.socket()
+    try:
+        reservation.bind(("127.0.0.1", port))
+    except OSError:
+        reservation.close()
+        return False
+    for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+        reservation.setsockopt(socket.SOL_SOCKET, option, 1)
+    _reserved.append(reservation)
+    return True
+
+
+def _free_ports(count):
+    """The first of so many in a row."""
+    while True:
+        first = random.randrange(20000, 32000)
+        if all(_reserve(first + n) for n in range(count)):
+            return first
+
+
 def free_port():
     """A port that nobody else gets: below the ephemeral range, and bound here for as long as this process lives.
 
     The gateway binds with SO_REUSEPORT; without the reservation two tests could pick one number in the
     same moment and share its connections. It is taken alone first, and then shared with whom it is for.
     """
-    while True:
-        reservation = socket.socket()
-        try:
-            reservation.bind(("127.0.0.1", random.randrange(20000, 32000)))
-        except OSError:
-            reservation.close()
-            continue
-        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
-            reservation.setsockopt(socket.SOL_SOCKET, option, 1)
-        _reserved.append(reservation)
-        return reservation.getsockname()[1]
+    return _free_ports(1)
 
 
 def three_ports():
     """A port for requests and the two above it, for events and replays, as engines on one host have them."""
-    while True:
-        first = free_port()
-        with contextlib.ExitStack() as stack:
-            try:
-                for port in (first + 1, first + 2):
-                    stack.enter_context(socket.create_server(("127.0.0.1", port)))
-                return first
-            except OSError:
-                continue
+    return _free_ports(3)
 
 
 def can_connect(port):
