@@ -164,7 +164,7 @@ struct value *chat_messages(struct build *build)
     struct json_reader r;
     bool more;
 
-    json_open_checked(&r, build->call->prompt->messages);
+    json_open_known(&r, build->call->prompt->messages, &build->call->prompt->ends);
     if (!json_enter_array(&r))
         return build_fail(build, &reason_bad_value);
     for (more = json_next(&r, NULL); more && !build->reason;) {

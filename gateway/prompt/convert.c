@@ -46,6 +46,7 @@ void convert_finish(struct prompt *chat, struct buf *messages, struct buf *tools
     if (tools)
         convert_close(tools, out);
     all = buf_join(out);
+    chat->ends = (struct json_ends){ 0 }; /* they were another text's */
     chat->messages =
         (struct json_value){ .raw = slice_head(all, tools_at), .kind = JSON_KIND_ARRAY };
     chat->tools = (struct json_value){ .kind = JSON_KIND_NONE };

@@ -72,6 +72,19 @@ void json_open_checked(struct json_reader *r, struct json_value value)
     r->checked = true;
 }
 
+void json_open_known(struct json_reader *r, struct json_value value, const struct json_ends *ends)
+{
+    json_open_checked(r, value);
+    r->known = ends->list;
+    r->known_end = ends->list + ends->count;
+}
+
+void json_note_ends(struct json_reader *r, struct json_ends *ends, struct arena *arena)
+{
+    r->noting = ends;
+    r->arena = arena;
+}
+
 enum json_kind json_peek(struct json_reader *r)
 {
     if (r->reason)
@@ -104,13 +117,49 @@ bool json_enter_array(struct json_reader *r)
     return json_peek(r) == JSON_KIND_ARRAY && enter(r, false);
 }
 
+/* Notes are worth no failure: where there is no room for one, there is none. */
+static void note_end(struct json_reader *r, const char *quote, bool escaped)
+{
+    struct json_ends *ends = r->noting;
+    size_t len = (size_t)(quote - r->at) + 1;
+
+    if (len < JSON_END_LEAST || len > UINT32_MAX || ends->count == JSON_ENDS_MAX)
+        return;
+    if (ends->count == ends->room) {
+        uint32_t room = ends->room ? 2 * ends->room : 4;
+        struct json_end *list = arena_try_alloc(r->arena, room * sizeof(*list));
+
+        if (!list)
+            return;
+        if (ends->count > 0)
+            memcpy(list, ends->list, ends->count * sizeof(*list));
+        ends->list = list;
+        ends->room = room;
+    }
+    ends->list[ends->count++] =
+        (struct json_end){ .open = r->at, .len = (uint32_t)len, .escaped = escaped };
+}
+
+/* The end of a string that was checked before. */
+static const char *find_close(struct json_reader *r, bool *ret_escaped)
+{
+    while (r->known < r->known_end && r->known->open < r->at)
+        r->known++;
+    if (r->known == r->known_end || r->known->open != r->at)
+        return json_string_close(r->at + 1, r->end, ret_escaped);
+    *ret_escaped = r->known->escaped;
+    return r->at + r->known->len - 1;
+}
+
 static bool scan_string(struct json_reader *r, bool *ret_escaped)
 {
-    const char *quote = r->checked ? json_string_close(r->at + 1, r->end, ret_escaped)
-                                   : json_string_end(r->at + 1, r->end, ret_escaped);
+    const char *quote =
+        r->checked ? find_close(r, ret_escaped) : json_string_end(r->at + 1, r->end, ret_escaped);
 
     if (!quote)
         return fail(r, &reason_bad_json);
+    if (r->noting)
+        note_end(r, quote, *ret_escaped);
     r->at = quote + 1;
     return true;
 }

@@ -56,20 +56,47 @@ struct json_limits {
     uint32_t depth;   /* at most JSON_DEPTH_MAX; more is reason_bad_json */
 };
 
+/* Shorter strings are walked through as fast as their ends are looked up. */
+#define JSON_END_LEAST 256
+/* Most that are noted of a text, so that a client does not choose what is kept. */
+#define JSON_ENDS_MAX 256
+
+/* A long string of a text that was read. */
+struct json_end {
+    const char *open; /* its first quote */
+    uint32_t len;     /* with both quotes */
+    bool escaped;
+};
+
+/* Where a text's first long strings end, in order, for whom reads it again. Lies in an arena. */
+struct json_ends {
+    struct json_end *list;
+    uint32_t count, room;
+};
+
 struct json_reader {
     const char *at, *end;
     const struct reason *reason; /* the first error; NULL: none so far */
     uint64_t members_left;
     uint32_t depth, depth_limit;
-    bool fresh;                            /* the object or array at hand has given no member yet */
-    bool checked;                          /* the text was read before */
-    uint64_t objects[JSON_DEPTH_MAX / 64]; /* a bit a level: 1 object, 0 array */
+    bool fresh;               /* the object or array at hand has given no member yet */
+    bool checked;             /* the text was read before */
+    struct json_ends *noting; /* long strings are noted here; NULL: nowhere */
+    struct arena *arena;      /* for what is noted */
+    const struct json_end *known, *known_end; /* noted before, from the next string on */
+    uint64_t objects[JSON_DEPTH_MAX / 64];    /* a bit a level: 1 object, 0 array */
 };
 
 /* limits NULL: depth JSON_DEPTH_MAX, nothing else bounded. Borrows text and keeps slices of it. */
 void json_open(struct json_reader *reader, struct slice text, const struct json_limits *limits);
 /* A value that a reader has taken: strings are not checked once more. */
 void json_open_checked(struct json_reader *reader, struct json_value value);
+/* The same of a text of which `ends` were noted: its long strings are not looked through again.
+ * Borrows them for as long as the reader is used. */
+void json_open_known(struct json_reader *reader, struct json_value value,
+                     const struct json_ends *ends);
+/* From here on ends of long strings are noted: in `ends`, empty before, and in `arena`. */
+void json_note_ends(struct json_reader *reader, struct json_ends *ends, struct arena *arena);
 /* What comes next, without taking it. JSON_KIND_NONE after an error or when no value stands here.
  */
 enum json_kind json_peek(struct json_reader *reader);

@@ -21,6 +21,7 @@ static const struct reason *parse_json(struct prompt_call *call, struct slice bo
     struct json_value key;
 
     json_open(&r, body, &limits);
+    json_note_ends(&r, &call->prompt->ends, call->arena);
     call->reader = &r;
     if (!json_enter_object(&r)) {
         json_take(&r, NULL);

@@ -15,9 +15,10 @@
 
 struct prompt {
     const struct dialect_type *dialect;
-    struct slice body; /* what was parsed; ranges below are slices of it */
-    bool form;         /* the body is multipart/form-data, not JSON */
-    uint64_t members;  /* of all the body's objects and arrays together */
+    struct slice body;     /* what was parsed; ranges below are slices of it */
+    bool form;             /* the body is multipart/form-data, not JSON */
+    uint64_t members;      /* of all the body's objects and arrays together */
+    struct json_ends ends; /* of its long strings; in the arena */
 
     /* As the client named it: 1..PROMPT_MODEL_MAX visible ASCII and inner spaces, no quote, no
      * backslash; empty: none given and none needed. In the arena. */

@@ -56,6 +56,24 @@ static void members_are_texts(struct slice text, struct arena *arena)
     CHECK(!json_close(&r));
 }
 
+/* Read again by where its long strings end, a value is the same to its last byte. */
+static void ends_are_kept(struct slice text, struct arena *arena)
+{
+    struct json_ends ends = { .count = 0 };
+    struct json_value value, again;
+    struct json_reader r;
+
+    json_open(&r, text, NULL);
+    json_note_ends(&r, &ends, arena);
+    json_take(&r, &value);
+    CHECK(!json_close(&r));
+    json_open_known(&r, value, &ends);
+    json_take(&r, &again);
+    CHECK(!json_close(&r));
+    CHECK(again.raw.at == value.raw.at && again.raw.len == value.raw.len);
+    CHECK(again.kind == value.kind && again.escaped == value.escaped);
+}
+
 /* What is added stands beside a variant of its key that was there alone: then it reads as a
  * duplicate. */
 static void splice_reads_again(const struct prompt *prompt, struct slice text, struct arena *arena)
@@ -90,8 +108,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 
     arena_init(&arena, 1 << 20);
     kernels_agree(text);
-    if (!json_check(text, NULL))
+    if (!json_check(text, NULL)) {
         members_are_texts(text, &arena);
+        ends_are_kept(text, &arena);
+    }
     for (size_t i = 0; i < ARRAY_LEN(dialects); i++)
         if (!prompt_parse(dialect_named(slice_str(dialects[i])), text, SLICE(""), false, &arena,
                           &prompt, &param))

@@ -333,6 +333,80 @@ static void a_walk_sees_members_in_order_and_takes_what_it_wants(void **state)
     assert_null(json_close(&r));
 }
 
+#define LONG_STRINGS (2 * JSON_ENDS_MAX) /* two in three are long */
+
+/* A list of strings around the length from which on their ends are noted, some with escapes that
+ * look like ends, in lists of their own every now and then. */
+static struct slice long_strings(struct buf *out)
+{
+    buf_add(out, SLICE("["));
+    for (size_t i = 0; i < LONG_STRINGS; i++) {
+        size_t len = JSON_END_LEAST - 5 + i % 9;
+
+        buf_add(out, i % 3 == 0 ? SLICE("[\"") : SLICE("\""));
+        for (size_t n = 0; n + 2 <= len; n += 2)
+            buf_add(out, i % 2 == 0 ? SLICE("\\\"") : SLICE(",]"));
+        buf_add(out, i % 3 == 0 ? SLICE("\"],") : SLICE("\","));
+    }
+    buf_add(out, SLICE("{\"short\":\"\\\\\"}]"));
+    return buf_join(out);
+}
+
+static void walk_alike(struct json_reader *a, struct json_reader *b)
+{
+    struct json_value of_a, of_b;
+    size_t count = 0;
+
+    assert_true(json_enter_array(a));
+    assert_true(json_enter_array(b));
+    for (; json_next(a, NULL); count++) {
+        assert_true(json_next(b, NULL));
+        json_take(a, &of_a);
+        json_take(b, &of_b);
+        assert_ptr_equal(of_a.raw.at, of_b.raw.at);
+        assert_int_equal(of_a.raw.len, of_b.raw.len);
+        assert_int_equal(of_a.kind, of_b.kind);
+        assert_int_equal(of_a.escaped, of_b.escaped);
+    }
+    assert_false(json_next(b, NULL));
+    assert_null(json_close(a));
+    assert_null(json_close(b));
+    assert_int_equal(count, LONG_STRINGS + 1);
+}
+
+/* Also where there are more of them than are noted, and where there is no memory for any. */
+static void long_strings_end_where_it_was_noted(void **state)
+{
+    static const size_t limits[] = { 1 << 20, 100, 0 };
+    struct buf text;
+    struct json_value all;
+
+    (void)state;
+    buf_init(&text, SIZE_MAX);
+    all = (struct json_value){ .raw = long_strings(&text), .kind = JSON_KIND_ARRAY };
+    for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
+        struct json_ends ends = { .count = 0 };
+        struct json_reader first, again;
+        struct arena arena;
+
+        arena_init(&arena, limits[i]);
+        json_open(&first, all.raw, NULL);
+        json_note_ends(&first, &ends, &arena);
+        json_open_checked(&again, all);
+        walk_alike(&first, &again);
+        assert_int_equal(ends.count, i == 0 ? JSON_ENDS_MAX : i == 1 ? 4 : 0);
+        for (uint32_t n = 0; n < ends.count; n++) {
+            assert_true(ends.list[n].len >= JSON_END_LEAST);
+            assert_int_equal(ends.list[n].open[ends.list[n].len - 1], '"');
+        }
+        json_open_checked(&first, all);
+        json_open_known(&again, all, &ends);
+        walk_alike(&first, &again);
+        arena_release(&arena);
+    }
+    buf_release(&text);
+}
+
 static void an_error_sticks_and_ends_every_walk(void **state)
 {
     struct json_reader r;
@@ -831,6 +905,7 @@ int main(void)
         cmocka_unit_test(bytes_and_members_are_bounded_at_their_limits),
         cmocka_unit_test(integers_are_as_long_as_python_takes_them),
         cmocka_unit_test(a_walk_sees_members_in_order_and_takes_what_it_wants),
+        cmocka_unit_test(long_strings_end_where_it_was_noted),
         cmocka_unit_test(an_error_sticks_and_ends_every_walk),
         cmocka_unit_test(a_text_that_nobody_read_is_not_closed),
         cmocka_unit_test(texts_are_unescaped),
