@@ -8,6 +8,7 @@
 #ifndef SLUICE_FILTERS_FILTER_H
 #define SLUICE_FILTERS_FILTER_H
 
+#include "filters/via.h"
 #include "gateway/http/message.h"
 
 /* What a listener says of its peers. */
@@ -15,6 +16,7 @@ struct filter_peer {
     bool trusted; /* the listener says so: may set tenant, class, explain, pin, X-Forwarded-* */
     bool tls;
     struct slice tenant_header; /* lower case; empty: none is configured */
+    const struct via *via;      /* the process's */
 };
 
 struct filter_call {

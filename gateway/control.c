@@ -70,6 +70,7 @@ struct control {
     uint64_t drain_until_us;
     uint64_t generation;
     uint64_t prefix_seed;  /* drawn at boot, used where the directive is left out */
+    struct via via;        /* what requests that go on are marked with */
     struct letter closing; /* to itself, at the end */
     bool ready, draining;
 };
@@ -112,7 +113,7 @@ static bool control_take(struct control *control, struct conf *conf, struct buf 
     fleet = fleet_new(conf, control->names, control->fleet, threads + 1, errors);
     if (!fleet)
         return false;
-    if (!listeners_make(conf, &listeners, errors) ||
+    if (!listeners_make(conf, &control->via, &listeners, errors) ||
         !(fds = listeners_bind(&listeners, &control->listeners, threads, errors)) ||
         !access_file_open(control->access, conf, errors)) {
         if (fds)
@@ -393,6 +394,14 @@ static void on_access_hurry(struct access_log *log, void *receiver)
     access_file_drain(worker->control->access);
 }
 
+static uint64_t draw(void)
+{
+    uint64_t random;
+
+    CHECK(getrandom(&random, sizeof(random), 0) == (ssize_t)sizeof(random));
+    return random;
+}
+
 static void boot_threads(struct control *control, unsigned count)
 {
     struct threads_settings settings = {
@@ -403,9 +412,8 @@ static void boot_threads(struct control *control, unsigned count)
         .hurry = on_access_hurry,
     };
 
-    CHECK(getrandom(&control->prefix_seed, sizeof(control->prefix_seed), 0) ==
-          (ssize_t)sizeof(control->prefix_seed));
-    settings.prefix_seed = control->prefix_seed;
+    settings.prefix_seed = control->prefix_seed = draw();
+    via_init(&control->via, draw());
     control->threads = threads_new(&settings);
     control->access = access_file_new(control->worker, control->threads);
 }

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-bool listeners_make(struct conf *conf, struct listeners *ret_listeners, struct buf *errors)
+bool listeners_make(struct conf *conf, const struct via *via, struct listeners *ret_listeners,
+                    struct buf *errors)
 {
     const struct conf_list *list = conf_section(conf, &listeners_set);
     const struct listener_conf *confs = list->items;
@@ -17,7 +18,7 @@ bool listeners_make(struct conf *conf, struct listeners *ret_listeners, struct b
     struct slice tenant = slice_str(process_conf(conf)->tenant_header);
 
     for (size_t i = 0; i < list->count; i++) {
-        struct server *server = server_new(conf, &confs[i], tenant, errors);
+        struct server *server = server_new(conf, &confs[i], tenant, via, errors);
 
         if (!server) {
             listeners_release(&made);

@@ -13,8 +13,8 @@ struct listeners {
     size_t count;
 };
 
-/* False, and complaints in `errors`: there are none. */
-bool listeners_make(struct conf *conf, struct listeners *ret_listeners,
+/* False, and complaints in `errors`: there are none. `via` outlives them and their clients. */
+bool listeners_make(struct conf *conf, const struct via *via, struct listeners *ret_listeners,
                     struct buf *errors) MUST_USE;
 void listeners_release(struct listeners *listeners);
 

@@ -239,7 +239,7 @@ static struct slice lower_copy(struct slice s)
 }
 
 struct server *server_new(struct conf *conf, const struct listener_conf *listener,
-                          struct slice tenant_header, struct buf *errors)
+                          struct slice tenant_header, const struct via *via, struct buf *errors)
 {
     struct server *server = xcalloc(1, sizeof(*server));
 
@@ -251,6 +251,7 @@ struct server *server_new(struct conf *conf, const struct listener_conf *listene
         .trusted = listener->trusted,
         .tls = listener->tls != NULL,
         .tenant_header = lower_copy(tenant_header),
+        .via = via,
     };
     if (!listener->tls || server_tls(server, errors))
         return server;

@@ -58,10 +58,11 @@ struct server {
     struct filter_peer peer; /* of every client */
 };
 
-/* One for a configured listener. NULL and a complaint in `errors` when a certificate cannot be
- * read. */
+/* One for a configured listener; `via` stays the caller's for as long as it lives. NULL and a
+ * complaint in `errors` when a certificate cannot be read. */
 struct server *server_new(struct conf *conf, const struct listener_conf *listener,
-                          struct slice tenant_header, struct buf *errors) MUST_USE;
+                          struct slice tenant_header, const struct via *via,
+                          struct buf *errors) MUST_USE;
 struct server *server_ref(struct server *server);
 void server_unref(struct server *server);
 

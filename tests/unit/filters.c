@@ -13,6 +13,7 @@
 struct fixture {
     struct arena arena;
     struct message request, answer;
+    struct via via;
     struct filter_peer peer;
     struct filter_call call;
 };
@@ -21,7 +22,8 @@ static int setup(void **state)
 {
     static struct fixture f;
 
-    f = (struct fixture){ .peer = { .tenant_header = SLICE("x-tenant") } };
+    f = (struct fixture){ .peer = { .tenant_header = SLICE("x-tenant"), .via = &f.via } };
+    via_init(&f.via, 0xfeed);
     arena_init(&f.arena, 1 << 20);
     message_init(&f.request, &f.arena);
     message_init(&f.answer, &f.arena);
@@ -242,23 +244,30 @@ static void a_traceparent_passes_if_it_is_one(void **state)
     }
 }
 
+/* Again, as a request that has not been here. */
+static const struct reason *pass(struct fixture *f)
+{
+    message_remove(&f->request, FIELD_via);
+    return filters_on_request(&f->call);
+}
+
 static void the_tenant_is_the_header_or_the_key_or_nobody(void **state)
 {
     struct fixture *f = *state;
     char first[64];
 
-    assert_null(filters_on_request(&f->call));
+    assert_null(pass(f));
     assert_int_equal(f->call.tenant.len, 0);
     add(&f->request, "authorization: Bearer sk-secret");
-    assert_null(filters_on_request(&f->call));
+    assert_null(pass(f));
     assert_true(slice_starts(f->call.tenant, SLICE("key-")));
     snprintf(first, sizeof(first), "%.*s", SLICE_ARGS(f->call.tenant));
     assert_null(strstr(first, "secret"));
-    assert_null(filters_on_request(&f->call));
+    assert_null(pass(f));
     assert_true(slice_eq(f->call.tenant, slice_str(first)));
     f->peer.trusted = true;
     add(&f->request, "x-tenant: acme");
-    assert_null(filters_on_request(&f->call));
+    assert_null(pass(f));
     assert_true(slice_eq(f->call.tenant, SLICE("acme")));
 }
 
@@ -293,6 +302,46 @@ static void fields_of_one_connection_stay_on_it(void **state)
         assert_false(has(&f->request, lines[i]));
 }
 
+static void what_was_here_before_goes_no_further(void **state)
+{
+    static const struct {
+        const char *via; /* NULL: none came */
+        uint8_t version;
+        bool refused;
+        const char *added;
+    } rows[] = {
+        { NULL, 11, false, "via: 1.1 sluice-000000000000feed" },
+        { NULL, 10, false, "via: 1.0 sluice-000000000000feed" },
+        { NULL, 20, false, "via: 2 sluice-000000000000feed" },
+        { "via: 1.1 sluice-000000000000feee", 11, false, NULL }, /* another gateway's */
+        { "via: 1.1 sluice", 11, false, NULL },
+        { "via: 1.1 sluice-000000000000feed", 11, true, NULL },
+        { "via: 2 sluice-000000000000feed, 1.1 edge (nginx)", 11, true, NULL },
+        { "via: 1.1 edge,1.0 sluice-000000000000feed", 20, true, NULL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        void *at;
+        struct fixture *f;
+        const struct reason *reason;
+
+        setup(&at);
+        f = at;
+        f->request.version = rows[i].version;
+        if (rows[i].via) {
+            add(&f->request, "via: 1.1 first");
+            add(&f->request, rows[i].via);
+        }
+        reason = filters_on_request(&f->call);
+        if (reason != (rows[i].refused ? &reason_loop_detected : NULL))
+            fail_msg("row %zu: %s", i, reason ? reason->name : "passed");
+        if (rows[i].added)
+            assert_true(has(&f->request, rows[i].added));
+        teardown(&at);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -307,6 +356,7 @@ int main(void)
         TEST(the_tenant_is_the_header_or_the_key_or_nobody),
         TEST(what_an_engine_may_not_set_is_dropped),
         TEST(fields_of_one_connection_stay_on_it),
+        cmocka_unit_test(what_was_here_before_goes_no_further),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
