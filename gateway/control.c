@@ -66,7 +66,7 @@ struct control {
     struct conf_files *files;
     struct watch *signals;
     int signal_fd;
-    struct timer rotate_due, watch_due, drain_due;
+    struct timer rotate_due, watch_due, silence_due, drain_due;
     uint64_t drain_until_us;
     uint64_t generation;
     uint64_t prefix_seed;  /* drawn at boot, used where the directive is left out */
@@ -266,6 +266,15 @@ static void on_rotate_due(struct timer *timer)
     timer_set(&control->worker->timers, timer, control->worker->now_us + TICKETS_ROTATE_US);
 }
 
+static void on_silence_due(struct timer *timer)
+{
+    struct control *control = CONTAINER_OF(timer, struct control, silence_due);
+    uint64_t now_us = control->worker->now_us;
+
+    holdings_watch(control->holdings, now_us);
+    timer_set(&control->worker->timers, timer, now_us + HOLDINGS_WATCH_US);
+}
+
 /* ---- draining ---- */
 
 /* The loop goes on until all workers have ended: they may have thousands of access lines. */
@@ -380,6 +389,7 @@ static void boot_control(struct control *control, const struct conf *conf, unsig
     control->files = conf_files_new(worker, on_files_changed, control);
     timer_init(&control->rotate_due, on_rotate_due);
     timer_init(&control->watch_due, on_watch_due);
+    timer_init(&control->silence_due, on_silence_due);
     timer_init(&control->drain_due, on_drain_due);
     control->signal_fd = open_signals();
     CHECK(control->signal_fd >= 0);
@@ -425,6 +435,7 @@ static void start(struct control *control)
     threads_start(control->threads);
     access_file_start(control->access);
     timer_set(&control->worker->timers, &control->rotate_due, now_us + TICKETS_ROTATE_US);
+    timer_set(&control->worker->timers, &control->silence_due, now_us + HOLDINGS_WATCH_US);
     control->ready = true;
     log_info(NULL, "sluice " SLUICE_VERSION " is up, %u workers, %zu listeners",
              threads_count(control->threads), control->listeners.count);

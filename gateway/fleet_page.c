@@ -132,6 +132,10 @@ static void put_cache(struct buf *out, const struct endpoint *endpoint)
         return;
     }
     put_text(out, ",\"cache\":{\"known_by\":", view.heard ? "events" : "model");
+    if (view.events)
+        put_text(out, ",\"events\":", view.events);
+    else
+        put(out, ",\"events\":null");
     put_truth(out, ",\"connected\":", view.connected);
     put_count(out, ",\"page_tokens\":", view.page_tokens);
     put_real(out, ",\"trust\":", view.trust);

@@ -11,6 +11,7 @@
 #include "routing/kv_feed.h"
 #include "routing/kv_model.h"
 #include "routing/kv_pages.h"
+#include "routing/kv_silence.h"
 #include "routing/kv_url.h"
 
 #include <stdatomic.h>
@@ -41,6 +42,7 @@ struct holding {
     struct kv_feed *feed; /* silent where the pool has no kv_events */
     struct kv_model *model;
     char *settings; /* what the feed was told to listen to, as text; NULL: nothing; control's */
+    struct kv_silence silence; /* of that; control's */
     /* Any worker. */
     _Atomic uint32_t trust;      /* TRUST_ONE: all that was expected is found */
     _Atomic bool stood_in;       /* the model has keys that events know */
@@ -93,6 +95,11 @@ bool holdings_resize(const struct conf *now, const struct conf *coming)
                                *b = conf_section(coming, &holdings_set);
 
     return a->memory != b->memory;
+}
+
+static uint64_t number(const _Atomic uint64_t *at)
+{
+    return atomic_load_explicit(at, memory_order_relaxed);
 }
 
 /* ---- following fleets ---- */
@@ -188,7 +195,8 @@ static void silence(struct holding *holding)
     holding->settings = NULL;
 }
 
-static void listen_to(struct holding *holding, const struct kv_feed_conf *conf)
+static void listen_to(struct holding *holding, const struct endpoint *endpoint,
+                      const struct kv_feed_conf *conf)
 {
     char *settings = settings_text(conf);
 
@@ -198,6 +206,7 @@ static void listen_to(struct holding *holding, const struct kv_feed_conf *conf)
     }
     free(holding->settings);
     holding->settings = settings;
+    holding->silence = (struct kv_silence){ .served = number(&endpoint->state->served) };
     kv_feed_change(holding->feed, conf);
 }
 
@@ -218,7 +227,7 @@ static void follow_endpoint(struct holdings *holdings, const struct pool *pool,
         return;
     }
     listening_of(pool, endpoint, block, prefix_seed, &listening);
-    listen_to(holding, &listening.conf);
+    listen_to(holding, endpoint, &listening.conf);
 }
 
 static void leave_those_gone(const struct fleet *before)
@@ -453,9 +462,56 @@ void holdings_lost(const struct endpoint *endpoint)
 
 /* ---- for operators ---- */
 
-static uint64_t number(const _Atomic uint64_t *at)
+static void say_silence(const struct pool_conf *conf, const struct endpoint *endpoint,
+                        struct kv_feed_standing standing)
 {
-    return atomic_load_explicit(at, memory_order_relaxed);
+    char first[KV_URL_MAX], url[KV_URL_MAX], rank[48] = "";
+
+    expand(conf->kv_events, endpoint->origin, first);
+    (void)kv_url_rank(first, standing.rank, url);
+    if (conf->kv_events_ranks > 1)
+        snprintf(rank, sizeof(rank), " (rank %u of %llu)", standing.rank,
+                 (unsigned long long)conf->kv_events_ranks);
+    if (standing.kind == KV_FEED_UNREACHED)
+        log_warn(
+            &endpoint->subject,
+            "KV events: no connection to %s%s, a model of its cache stands in; does its engine "
+            "publish there?",
+            url, rank);
+    else
+        log_warn(&endpoint->subject,
+                 "KV events: connected to %s%s, but none came, although it has answered; are they "
+                 "enabled (vLLM: --kv-events-config), do their topics begin with `%s`?",
+                 url, rank, conf->kv_events_topic ? conf->kv_events_topic : "");
+}
+
+static void watch_endpoint(const struct pool_conf *conf, const struct endpoint *endpoint,
+                           uint64_t now_us)
+{
+    const struct endpoint_state *state = endpoint->state;
+    struct holding *holding = holding_of(endpoint);
+    struct kv_silence_look look = {
+        .standing = kv_feed_standing(holding->feed),
+        .well = !atomic_load_explicit(&state->probe_failing, memory_order_relaxed) &&
+                atomic_load_explicit(&state->ejected_until_us, memory_order_relaxed) <= now_us,
+        .served = number(&state->served),
+        .now_us = now_us,
+    };
+
+    if (kv_silence_is_due(&holding->silence, &look))
+        say_silence(conf, endpoint, look.standing);
+}
+
+void holdings_watch(const struct holdings *holdings, uint64_t now_us)
+{
+    const struct fleet *fleet = holdings->fleet;
+
+    for (size_t i = 0; fleet && i < fleet->pool_count; i++) {
+        const struct pool *pool = &fleet->pools[i];
+
+        for (size_t j = 0; j < pool->count && pool->conf->kv_events; j++)
+            watch_endpoint(pool->conf, &pool->endpoints[j], now_us);
+    }
 }
 
 static double trust_of(const struct holding *holding)
@@ -524,6 +580,7 @@ bool holdings_look(const struct endpoint *endpoint, struct holdings_view *ret_vi
     *ret_view = (struct holdings_view){
         .heard = kv_feed_is_heard(holding->feed),
         .connected = kv_feed_is_connected(holding->feed),
+        .events = kv_feed_kind_names[kv_feed_standing(holding->feed).kind],
         .page_tokens = kv_feed_page_tokens(holding->feed),
         .trust = trust_of(holding),
         .expected_tokens = number(&holding->expected_tokens),

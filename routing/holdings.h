@@ -14,6 +14,7 @@
 #define SLUICE_ROUTING_HOLDINGS_H
 
 #include "conf/conf.h"
+#include "gateway/base/clock.h"
 #include "routing/fleet.h"
 #include "routing/prefix_index.h"
 
@@ -90,6 +91,11 @@ void holdings_learn(const struct endpoint *endpoint, const struct holdings_promp
 /* The engine is not there any more: what a model had of its cache is void. Any thread. */
 void holdings_lost(const struct endpoint *endpoint);
 
+/* Says in the log whose KV events are configured and do not come. Control, HOLDINGS_WATCH_US after
+ * the last time. */
+#define HOLDINGS_WATCH_US CLOCK_US_PER_S
+void holdings_watch(const struct holdings *holdings, uint64_t now_us);
+
 /* With the endpoint's state; any thread. NULL is fine. */
 void holding_free(struct holding *holding);
 
@@ -100,8 +106,9 @@ void holdings_collect(struct metric_writer *writer, struct holdings *holdings,
 
 /* What is known of an endpoint's cache. */
 struct holdings_view {
-    bool heard;     /* by its events; else by a model of it */
-    bool connected; /* to the publishers of all its ranks */
+    bool heard;         /* by its events; else by a model of it */
+    bool connected;     /* to the publishers of all its ranks */
+    const char *events; /* how it stands with those: of kv_feed_kind_names; NULL: none configured */
     uint32_t page_tokens;
     double trust; /* found by expected tokens of late, 0 to 1 */
     uint64_t expected_tokens, found_tokens;

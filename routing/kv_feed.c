@@ -33,6 +33,7 @@ struct kv_feed {
     /* Written by the index thread, read by all. */
     _Atomic uint32_t column, page_tokens;
     _Atomic bool connected, heard;
+    _Atomic uint32_t standing; /* packed */
     _Atomic uint64_t bytes;
     _Atomic uint64_t counts[KV_FEED_COUNTS];
 };
@@ -41,6 +42,13 @@ const char *const kv_feed_count_names[KV_FEED_COUNTS] = {
 #define KV_FEED_COUNT(id, name) [KV_FEED_##id] = name,
 #include "routing/kv_feed_counts.def"
 #undef KV_FEED_COUNT
+};
+
+const char *const kv_feed_kind_names[] = {
+    [KV_FEED_DEAF] = NULL,
+    [KV_FEED_UNREACHED] = "unreached",
+    [KV_FEED_SILENT] = "silent",
+    [KV_FEED_HEARD] = "heard",
 };
 
 /* A feed is to listen elsewhere. */
@@ -74,6 +82,34 @@ static void publish_state(struct kv_feed *feed)
     atomic_store_explicit(&feed->bytes, bytes, memory_order_relaxed);
 }
 
+/* ---- how it stands: a word that is written and read whole ---- */
+
+static uint32_t standing_pack(struct kv_feed_standing standing)
+{
+    return standing.rank << 8 | (uint32_t)standing.kind;
+}
+
+struct kv_feed_standing kv_feed_standing(const struct kv_feed *feed)
+{
+    uint32_t packed = atomic_load_explicit(&feed->standing, memory_order_relaxed);
+
+    return (struct kv_feed_standing){ (enum kv_feed_kind)(packed & 0xff), packed >> 8 };
+}
+
+/* Of all its publishers together so many batches came. */
+static struct kv_feed_standing standing_of(const struct kv_feed *feed, uint64_t batches)
+{
+    struct kv_feed_standing standing = { batches > 0 ? KV_FEED_HEARD : KV_FEED_SILENT, 0 };
+
+    for (uint32_t i = feed->settings.ranks; i-- > 0;)
+        if (!feed->publishers[i].heard)
+            standing = (struct kv_feed_standing){ KV_FEED_SILENT, i };
+    for (uint32_t i = feed->settings.ranks; i-- > 0;)
+        if (!feed->publishers[i].connected)
+            standing = (struct kv_feed_standing){ KV_FEED_UNREACHED, i };
+    return standing;
+}
+
 void kv_feed_publish(struct kv_feed *feed)
 {
     uint64_t counts[KV_FEED_COUNTS] = { [KV_FEED_CONNECTS] = feed->connects };
@@ -82,6 +118,9 @@ void kv_feed_publish(struct kv_feed *feed)
         kv_publisher_count(&feed->publishers[i], counts);
     for (size_t i = 0; i < KV_FEED_COUNTS; i++)
         atomic_store_explicit(&feed->counts[i], counts[i], memory_order_relaxed);
+    atomic_store_explicit(&feed->standing,
+                          standing_pack(standing_of(feed, counts[KV_FEED_BATCHES])),
+                          memory_order_relaxed);
     publish_state(feed);
 }
 
@@ -129,6 +168,7 @@ static void feed_silence(struct kv_feed *feed)
     settings_release(&feed->settings);
     atomic_store_explicit(&feed->connected, false, memory_order_relaxed);
     atomic_store_explicit(&feed->heard, false, memory_order_relaxed);
+    atomic_store_explicit(&feed->standing, KV_FEED_DEAF, memory_order_relaxed);
     atomic_store_explicit(&feed->column, PREFIX_COLUMN_NONE, memory_order_relaxed);
     atomic_store_explicit(&feed->page_tokens, 0, memory_order_relaxed);
     atomic_store_explicit(&feed->bytes, 0, memory_order_relaxed);

@@ -58,6 +58,23 @@ enum kv_feed_count {
 extern const char *const kv_feed_count_names[KV_FEED_COUNTS];
 
 uint64_t kv_feed_count(const struct kv_feed *feed, enum kv_feed_count which);
+
+/* How it stands with what it listens to. */
+enum kv_feed_kind {
+    KV_FEED_DEAF,      /* to nobody */
+    KV_FEED_UNREACHED, /* a publisher's connection does not stand */
+    KV_FEED_SILENT,    /* they stand, but a publisher has said nothing, or none had a batch */
+    KV_FEED_HEARD,
+};
+/* For people; of KV_FEED_DEAF NULL. */
+extern const char *const kv_feed_kind_names[];
+
+struct kv_feed_standing {
+    enum kv_feed_kind kind;
+    uint32_t rank; /* of the first publisher of which it is so */
+};
+
+struct kv_feed_standing kv_feed_standing(const struct kv_feed *feed);
 /* All publishers are. */
 bool kv_feed_is_connected(const struct kv_feed *feed);
 /* Each publisher's connection stands, and each has said something, be it that there is nothing to

@@ -102,6 +102,44 @@ class Holdings(Scenario):
         return " ".join(f"word{source.randrange(10000)}" for _ in range(words))
 
 
+class Silent(Holdings):
+    def endpoints(self, gateway):
+        """Of each pool, by its name, what is said of its only endpoint's cache."""
+        pools = json.loads(gateway.admin("/fleet")[1])["pools"]
+        return {pool["pool"]: pool["endpoints"][0]["cache"] for pool in pools}
+
+    def send(self, gateway, model):
+        """A prompt that no cache has."""
+        self.seed = getattr(self, "seed", 0) + 1
+        link = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=self.slower(10))
+        link.request("POST", "/v1/completions", json.dumps({"model": model, "prompt": self.text(self.seed), "max_tokens": 2}), {"content-type": "application/json"})
+        answer = link.getresponse()
+        self.assertEqual(answer.status, 200, answer.read())
+        link.close()
+
+    def test_events_that_never_come_are_told_of_once(self):
+        wrong = {"port": {"kv_events": "tcp://{host}:{port+2}"}, "topic": {"kv_events_topic": "other@"},
+                 "rank": {"kv_events_ranks": 2}, "right": {}, "none": {"kv_events": None}}
+        engines = {name: self.publishing(replays=False) for name in wrong}
+        pools = [config.pool(name, [engines[name].url], **{key: value for key, value in {"kv_events": "tcp://{host}:{port+1}", **more}.items() if value})
+                 for name, more in wrong.items()]
+        gateway = self.gateway(config.gateway(pools, models=[
+            {"name": name, "tokenizer": str(TOKENIZER), "versions": [{"name": "v1", "pool": name, "model": "sim"}]} for name in wrong]))
+        until("the others are connected", lambda: [self.endpoints(gateway)[name]["events"] for name in ("topic", "right")] == ["silent"] * 2, self.slower(5))
+        for name in wrong:
+            self.send(gateway, name)
+        until("the right ones are heard", lambda: self.send(gateway, "right") or self.endpoints(gateway)["right"]["events"] == "heard", self.slower(5))
+        said = {"port": f"no connection to tcp://127.0.0.1:{engines['port'].port + 2}, a model", "topic": "none came, .* begin with `other@`",
+                "rank": rf"no connection to tcp://127.0.0.1:{engines['rank'].port + 2} \(rank 1 of 2\)"}
+        for words in said.values():
+            gateway.wait_line(words, self.slower(15))
+        seen = self.endpoints(gateway)
+        self.assertEqual({name: (cache["known_by"], cache["events"]) for name, cache in seen.items()},
+                         {"port": ("model", "unreached"), "topic": ("model", "silent"), "rank": ("model", "unreached"),
+                          "right": ("events", "heard"), "none": ("model", None)})
+        self.assertEqual(gateway.log().count("KV events: "), len(said))
+
+
 class Following(Holdings):
     def test_what_an_engine_cached_is_expected_there_and_nowhere_else(self):
         engines = [self.publishing() for _ in range(3)]

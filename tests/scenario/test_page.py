@@ -118,15 +118,16 @@ class Page(Scenario):
                 "reported": {"age_ms": 20, "waiting": 1, "running": 11, "usage": 0.62, "capacity_tokens": 307328}, "pace": {"token_s": 0.0000628},
                 "cache": {"known_by": "events", "connected": True, "page_tokens": 16, "trust": 0.96}}
         bare = {"endpoint": "bare", "ready": True, "own": {}, "reported": {"usage": None, "capacity_tokens": None, "waiting": None}}
-        states = [{"endpoint": "back", "ready": True, "weight": 0.4, "cache": {"known_by": "events", "connected": False}}, {"endpoint": "out", "ready": False, "ejected_for_ms": 12000},
-                  {"endpoint": "down", "ready": False, "probe_failing": True}]
+        states = [{"endpoint": "back", "ready": True, "weight": 0.4, "cache": {"known_by": "events", "connected": False}},
+                  {"endpoint": "out", "ready": False, "ejected_for_ms": 12000, "cache": {"known_by": "model", "events": "silent", "trust": 1}},
+                  {"endpoint": "down", "ready": False, "probe_failing": True, "cache": {"known_by": "model", "events": None}}]
         said = {"fleet": 7, "models": [], "pools": [{"pool": "p", "engine": "vllm", "route": "price", "waiting": 4, "panic": True,
                                                     "endpoints": [full, bare, *states]}]}
         tab = self.look_at(self.stand_in(said))
         rows = [[re.sub(r"\s+", " ", cell) for cell in row] for row in tab.value(ROWS)]
         self.assertEqual(rows[0][:9], ["full", "ready", "12", "250 ms", "11 run, 1 wait", "62 % of 307k", "41 % (43 %)", "events 96 %", "63 \u00b5s"])
         self.assertEqual(rows[1][:9], ["bare", "ready"] + ["\u2014"] * 7)
-        self.assertEqual([row[7] for row in rows[2:]], ["events, lost", "\u2014", "\u2014"])
+        self.assertEqual([row[7] for row in rows[2:]], ["events, lost", "model, events silent 100 %", "model"])
         self.assertEqual(tab.value("[...document.querySelectorAll('#tile-ready .parts i')].map(part => [part.className, part.style.flexGrow])"),
                          [["good", "2"], ["warn", "1"], ["bad", "2"]])
         self.assertEqual([row[1] for row in rows[2:]], ["returning 40 %", "ejected 12.0 s", "check fails"])
