@@ -152,6 +152,19 @@ class Explain(Scenario):
         request = json.dumps(body if body is not None else {"model": "sim", "messages": MESSAGES})
         return command("explain", path or self.file(), *args, stdin=request)
 
+    def test_an_adapter_has_the_same_keys_however_it_is_written(self):
+        """SGLang lists and publishes `sql`, whether the file says so or names it as requests must."""
+        def keys(adapter, name):
+            path = self.scratch / "adapters.yaml"
+            path.write_text(config.text(config.gateway(
+                [config.pool("a", ["http://10.0.0.1:8000"], engine="sglang", route="price")],
+                models=[config.model("sim", "a", tokenizer=str(TOKENIZER), adapters=[adapter])], prefix_seed=7)))
+            out = self.offline("--json", body={"model": name, "messages": MESSAGES}, path=path)[1]
+            return json.loads(out)["versions"][0]["keys"]["first"]
+
+        self.assertEqual(keys("sim:sql", "sim:sql"), keys("sql", "sql"))
+        self.assertNotEqual(keys("sql", "sql"), keys("sql", "sim"))
+
     def test_the_command_walks_the_steps_without_a_network(self):
         status, out, err = self.offline("--json")
         self.assertEqual((status, err), (0, ""))
