@@ -56,7 +56,7 @@ class Page(Scenario):
         tab = browser.Browser(self.scratch)
         self.addCleanup(tab.close)
         tab.open(f"http://127.0.0.1:{getattr(gateway, 'admin_port', gateway)}/")
-        until("the fleet is drawn", lambda: tab.value("document.querySelectorAll('.row').length") > 0, self.slower(10))
+        until("the fleet is drawn", lambda: tab.value("document.querySelectorAll('.row').length") > 0)
         return tab
 
     def shown(self, tab, what, expression, good):
@@ -67,7 +67,7 @@ class Page(Scenario):
             last[:] = [tab.value(expression)]
             return good(last[0])
         try:
-            until(what, look, self.slower(15))
+            until(what, look)
         except AssertionError as error:
             raise AssertionError(f"{error}: {last}; {tab.complaints}") from None
         return last[0]
@@ -92,14 +92,15 @@ class Page(Scenario):
         self.assertEqual(tab.value(TILE % ("ready", "value")), "2 / 2")
         self.assertEqual(tab.value("document.querySelector('#models b').innerText"), "sim")
         messages = [{"role": "user", "content": "tell me of the river and the sea " * 30}]
-        for _ in range(4):
+        self.ask(gateway, messages, max_tokens=2)
+        until("the index heard of it", lambda: gateway.metrics().total("sluice_prefix_index_holders") > 0)
+        for _ in range(3):
             self.ask(gateway, messages, max_tokens=2)
         self.shown(tab, "four were served", TILE % ("rate", "note"), lambda text: text == "4 served, 0 failed")
         hit = self.shown(tab, "what was found in caches", TILE % ("hit", "value"), lambda text: text != "\u2014")
         self.assertGreater(int(re.match(r"\d+", hit)[0]), 50, "three of four prompts were there but for their last block")
         guess = self.shown(tab, "what was predicted", TILE % ("hit", "note"), lambda text: re.match(r"\d", text))
-        self.assertAlmostEqual(int(re.match(r"\d+", guess)[0]), int(re.match(r"\d+", hit)[0]), delta=26,
-                               msg="the second may have been decided before the index heard of the first")
+        self.assertAlmostEqual(int(re.match(r"\d+", guess)[0]), int(re.match(r"\d+", hit)[0]), delta=26)
         self.shown(tab, "what engines say", ROWS, lambda rows: all(re.match(r"\d+ run, \d+ wait", row[4]) and re.match(r"\d", row[5]) for row in rows))
         for engine in engines:
             engine.fault("stall-head")
@@ -185,7 +186,7 @@ class Page(Scenario):
         tab = self.look_at(self.in_front_of("http://127.0.0.1:9"))
         tab.value("document.body.append(Object.assign(document.createElement('script'), {textContent: \"document.title = 'owned'\"}))")
         self.assertEqual(tab.value("document.title"), "sluice fleet")
-        self.assertTrue(any("Content Security Policy" in text for text in tab.complaints), tab.complaints)
+        self.shown(tab, "the complaint", "0", lambda _: any("Content Security Policy" in text for text in tab.complaints))
 
     def test_a_thousand_endpoints_cost_the_rows_in_sight(self):
         urls = [f"http://127.0.0.1:{10000 + n}" for n in range(1024)]
