@@ -25,7 +25,7 @@ class Uvicorn(Scenario):
 
     def test_probes_find_it_healthy(self):
         gateway = self.in_front_of(self.foreign(), pool={"health": {"active": True, "interval": "100ms"}})
-        until("a probe succeeded", lambda: gateway.metrics().total("sluice_probes_total", outcome="ok") > 2, 5)
+        until("a probe succeeded", lambda: gateway.metrics().total("sluice_probes_total", outcome="ok") > 2)
         self.assertEqual(gateway.metrics().total("sluice_endpoint_ready"), 1)
 
     def test_idle_connections_are_closed_before_uvicorn_closes_them(self):
@@ -52,7 +52,7 @@ class Uvicorn(Scenario):
         client = self.client(gateway)
         client.send(chat(stream=True, max_tokens=100000))
         client.read_head()
-        until("the first event", lambda: b"data:" in client.rest or not client.fill(), 5)
+        until("the first event", lambda: b"data:" in client.rest or not client.fill())
         client.close()
         until("it is settled", lambda: not gateway.unsettled(), self.slower(3))
         self.assertEqual(gateway.metrics().total("sluice_endpoint_aborts_total"), 1)

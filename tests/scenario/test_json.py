@@ -223,7 +223,7 @@ class Names(Scenario):
             client.send(chat(model=f"made-up-{n}"))
             self.assertEqual(client.read_answer().status, 404)
             client.close()
-        until("the lines are written", lambda: len(gateway.access_lines()) >= 1500, 5)
+        until("the lines are written", lambda: len(gateway.access_lines()) >= 1500)
         raw = (self.scratch / "access.log").read_bytes()
         self.assertNotIn(b"\x1b", raw)
         for line in raw.splitlines():

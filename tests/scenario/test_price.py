@@ -28,7 +28,7 @@ class Price(Scenario):
         """So many requests that get no answer, one after the other."""
         for n in range(count):
             self.client(gateway).send(chat(text=text(n), stream=True))
-            until("it arrived", lambda n=n: sum(len(r.requests) for r in recorders) == n + 1, 5)
+            until("it arrived", lambda n=n: sum(len(r.requests) for r in recorders) == n + 1)
 
     def test_a_prompt_comes_to_where_its_beginning_was(self):
         recorders = [self.recorder() for _ in range(3)]

@@ -243,7 +243,7 @@ class Deadlines(Scenario):
         self.assertLess(took, 1 + self.slower(1))
         gateway.wait_finished(reason)
         if recorder.connections:
-            until("the engine's work was stopped", lambda: recorder.connections[0].closed_at, 3)
+            until("the engine's work was stopped", lambda: recorder.connections[0].closed_at, self.slower(5))
         return got
 
     def test_connect(self):
@@ -348,7 +348,7 @@ class Health(Scenario):
         sick, well = self.recorder(script), self.recorder()
         probing = {"active": True, "interval": "50ms", "unhealthy": 2, "healthy": 2}
         gateway = self.in_front_of(sick, well, pool={"health": probing, "route": "round_robin"})
-        until("probes arrive", lambda: sick.requests, 5)
+        until("probes arrive", lambda: sick.requests)
         self.assertEqual(sick.requests[0].method, "GET")
         healthy[0] = False
         until("it is out", lambda: sorted(self.readiness(gateway).values()) == [0, 1], self.slower(5))
@@ -407,7 +407,7 @@ class Choice(Scenario):
         gateway = self.in_front_of(*recorders, pool={"route": "least_requests"})
         for n in range(9):
             self.client(gateway).send(chat())
-            until("it arrived", lambda n=n: sum(len(r.requests) for r in recorders) == n + 1, 5)
+            until("it arrived", lambda n=n: sum(len(r.requests) for r in recorders) == n + 1)
         self.assertEqual([len(r.requests) for r in recorders], [3, 3, 3])
 
     def test_round_robin_takes_turns(self):

@@ -107,7 +107,7 @@ class Scraping(Scenario):
         self.assertIsNotNone(self.reported(gateway)["capacity_tokens"])  # that does not change
         self.assertGreater(self.outcomes(gateway)["failed"], 0)
         engine.signal(signal.SIGCONT)
-        until("it is known again", lambda: self.reported(gateway)["waiting"] is not None, 15)
+        until("it is known again", lambda: self.reported(gateway)["waiting"] is not None)
         until("that is said", lambda: gateway.log().count("metrics: understood again") == 1)
 
     def test_an_endpoint_is_asked_by_one_question_at_a_time_and_less_often_in_vain(self):

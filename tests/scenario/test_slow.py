@@ -213,7 +213,7 @@ class Limits(Slow):
             clients.append(client)
             threading.Thread(target=client.send, args=(
                 b"POST /v1/chat/completions HTTP/1.1\r\n" + HOST + JSON + b"Content-Length: 2000000\r\n\r\n" + b"x" * 1900000,), daemon=True).start()
-        until("somebody was refused", lambda: gateway.metrics().total("sluice_exchanges_finished_total", reason="memory_limit") > 0, 5)
+        until("somebody was refused", lambda: gateway.metrics().total("sluice_exchanges_finished_total", reason="memory_limit") > 0)
         self.assertLess(gateway.metrics().total("sluice_buffered_bytes"), 12 * 1024 * 1024)
         for client in clients:
             client.close()
@@ -300,7 +300,7 @@ class Disconnects(Slow):
         client = self.client(gateway)
         client.send(chat(stream=True))
         client.read_head()
-        until("the first event", lambda: b"content" in client.rest or not client.fill(), 5)
+        until("the first event", lambda: b"content" in client.rest or not client.fill())
         return gateway, recorder, client
 
     def assert_aborted(self, gateway, recorder, leave):
@@ -367,7 +367,7 @@ class Crowds(Slow):
         have = gateway.descriptors()
         resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE, (have + 40, have + 40))
         crowd = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(200)]
-        until("accepting paused", lambda: "descriptor" in gateway.log().lower() or "accept" in gateway.log().lower(), 5)
+        until("accepting paused", lambda: "descriptor" in gateway.log().lower() or "accept" in gateway.log().lower())
         cpu = gateway.cpu_s()
         lines = len(gateway.lines)
         time.sleep(1)  # the length of the measurement
@@ -375,7 +375,7 @@ class Crowds(Slow):
         self.assertLess(len(gateway.lines) - lines, 5, "it floods the log")
         for sock in crowd:
             sock.close()
-        until("it serves again", lambda: gateway.admin_status("/readyz") == 200, 10)
+        until("it serves again", lambda: gateway.admin_status("/readyz") == 200)
         self.assert_serves(gateway)
         self.assertGreater(gateway.metrics().total("sluice_accept_paused_total"), 0)
 

@@ -88,7 +88,7 @@ class Verbatim(Scenario):
                     got = client.read_answer()
                     self.assertEqual((got.body, got.complete), (expected, True))
                     count += 1
-                    until("the line is written", lambda: len(gateway.access_lines()) == count, 3)
+                    until("the line is written", lambda: len(gateway.access_lines()) == count)
                     line = gateway.access_lines()[-1]
                     usage = facts["expect"]["usage"]
                     self.assertEqual((line.get("prompt_tokens"), line.get("output_tokens")), (usage.get("prompt"), usage.get("completion")))
@@ -110,7 +110,7 @@ class Verbatim(Scenario):
                 got, gateway, recorder = self.stream(body, [with_usage[at:at + size] for at in range(0, len(with_usage), size)], stream=True)
                 self.assertEqual(got.body, body)
                 self.assertIs(json.loads(recorder.requests[0].body)["stream_options"]["include_usage"], True)
-                until("the line is written", lambda: gateway.access_lines(), 3)
+                until("the line is written", lambda: gateway.access_lines())
                 line = gateway.access_lines()[-1]
                 self.assertEqual((line["prompt_tokens"], line["output_tokens"]), (7, 2))
 
@@ -303,7 +303,7 @@ class WithEngine(Scenario):
         client = self.client(gateway)
         client.send(chat(stream=True, max_tokens=2000))
         client.read_head()
-        until("the first event", lambda: b"content" in client.rest or not client.fill(), 5)
+        until("the first event", lambda: b"content" in client.rest or not client.fill())
         client.close()
         until("the engine aborted it", lambda: self.aborts(engine) == 1, self.slower(2))
         self.assertEqual(gateway.metrics().total("sluice_endpoint_aborts_total"), 1)
@@ -313,7 +313,7 @@ class WithEngine(Scenario):
         gateway = self.in_front_of(engine)
         client = self.client(gateway)
         client.send(chat(max_tokens=2000))
-        until("the engine works", lambda: engine.stats()["in_flight"] == 1, 5)
+        until("the engine works", lambda: engine.stats()["in_flight"] == 1)
         client.close()
         until("the engine aborted it", lambda: self.aborts(engine) == 1, self.slower(2))
 

@@ -5,6 +5,7 @@ import struct
 import time
 
 from lib import hpack
+from lib.wait import HANG_S
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 (DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION) = range(10)
@@ -92,7 +93,7 @@ class Stream:
 
 
 class H2Client:
-    def __init__(self, port, tls=None, server_name="sluice.test", preface=True, with_settings=(), timeout=10,
+    def __init__(self, port, tls=None, server_name="sluice.test", preface=True, with_settings=(), timeout=HANG_S,
                  auto_window=True, receive_buffer=None):
         self.socket = socket.socket()
         if receive_buffer:

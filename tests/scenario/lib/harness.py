@@ -16,7 +16,7 @@ import time
 
 from lib import config as conf
 from lib.metrics import Metrics
-from lib.wait import Deadline, can_connect, free_port, until
+from lib.wait import HANG_S, Deadline, can_connect, free_port, until
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("SLUICE_BUILD", ROOT / "build")).resolve()
@@ -173,7 +173,7 @@ class Gateway(Process):
 
     def admin(self, path, method="GET"):
         """(status, text) of the admin listener."""
-        link = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=5 * SLOWER)
+        link = http.client.HTTPConnection("127.0.0.1", self.admin_port, timeout=HANG_S)
         try:
             link.request(method, path)
             answer = link.getresponse()
@@ -207,7 +207,7 @@ class Gateway(Process):
     def generation(self):
         return self.metrics().total("sluice_config_generation")
 
-    def wait_finished(self, reason, count=1, seconds=3):
+    def wait_finished(self, reason, count=1, seconds=5 * SLOWER):
         """So many exchanges have ended for this reason."""
         def ends():
             return self.metrics().by("sluice_exchanges_finished_total", "reason")
@@ -265,7 +265,7 @@ class Engine(Process):
         return f"{scheme}://127.0.0.1:{self.port}"
 
     def call(self, method, path, body=None):
-        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5 * SLOWER)
+        link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=HANG_S)
         try:
             link.request(method, path, json.dumps(body) if body is not None else None,
                          {"content-type": "application/json"})

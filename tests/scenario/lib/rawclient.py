@@ -4,6 +4,8 @@ import socket
 import struct
 import time
 
+from lib.wait import HANG_S
+
 HOST = b"Host: sluice.test\r\n"
 JSON = b"Content-Type: application/json\r\n"
 
@@ -47,7 +49,7 @@ class Answer:
 
 
 class RawClient:
-    def __init__(self, port, tls=None, server_name="sluice.test", timeout=10, receive_buffer=None, segment=None, address=None):
+    def __init__(self, port, tls=None, server_name="sluice.test", timeout=HANG_S, receive_buffer=None, segment=None, address=None):
         self.socket = socket.socket()
         if address:
             self.socket.bind((address, 0))
@@ -225,7 +227,7 @@ class RawClient:
             return False
 
 
-def ask(port, request, method=b"POST", tls=None, timeout=10):
+def ask(port, request, method=b"POST", tls=None, timeout=HANG_S):
     """One request on a connection of its own."""
     with RawClient(port, tls=tls, timeout=timeout) as client:
         client.send(request)

@@ -10,7 +10,7 @@ import struct
 import threading
 import time
 
-from lib.wait import until
+from lib.wait import HANG_S, until
 
 OK_BODY = (b'{"id":"r","object":"chat.completion","model":"recorded","choices":[{"index":0,"finish_reason":"stop",'
            b'"message":{"role":"assistant","content":"hello"}}],'
@@ -211,11 +211,11 @@ class Recorder:
         """Every byte of every connection."""
         return b"".join(bytes(connection.received) for connection in self.connections)
 
-    def wait_requests(self, count, seconds=5):
+    def wait_requests(self, count, seconds=HANG_S):
         until(f"the endpoint sees {count} requests", lambda: len(self.requests) >= count, seconds)
         return self.requests[:count]
 
-    def wait_connection(self, index=0, seconds=5):
+    def wait_connection(self, index=0, seconds=HANG_S):
         until("the endpoint is dialled", lambda: len(self.connections) > index, seconds)
         return self.connections[index]
 

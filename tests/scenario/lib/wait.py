@@ -4,13 +4,14 @@ import socket
 import time
 
 POLL_S = 0.01
+HANG_S = 30  # ends a test that would hang; how fast something is, is measured and never waited for
 
 
 class Deadline(AssertionError):
     """What was waited for did not come."""
 
 
-def until(what, condition, seconds=5.0):
+def until(what, condition, seconds=HANG_S):
     """Returns the first true value of condition(); fails with `what` after `seconds`."""
     end = time.monotonic() + seconds
     while True:
