@@ -3,6 +3,8 @@
  */
 #include "gateway/prompt/dialect.h"
 
+#include "gateway/http/message.h"
+
 #define DIALECT(name) extern const struct dialect_type dialect_##name;
 #include "gateway/prompt/dialects.def"
 #undef DIALECT
@@ -59,6 +61,21 @@ const struct dialect_type *dialect_find(struct slice method, struct slice path)
 bool dialect_knows_path(struct slice path)
 {
     return dialect_find(slice_of(NULL, 0), path) != NULL;
+}
+
+struct slice dialect_allow(struct slice path, struct arena *arena)
+{
+    struct slice list = { NULL, 0 };
+
+    for (size_t i = 0; i < dialect_count; i++)
+        for (const char *const *route = dialect_all[i]->routes; *route; route++) {
+            struct slice rest = slice_str(*route), method = slice_cut(&rest, ' ');
+
+            if (dialect_find(method, path) && !field_has_token(list, method))
+                list = arena_printf(arena, "%.*s%s%.*s", SLICE_ARGS(list), list.len > 0 ? ", " : "",
+                                    SLICE_ARGS(method));
+        }
+    return list;
 }
 
 const struct dialect_type *dialect_for_errors(struct slice path)

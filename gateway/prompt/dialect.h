@@ -106,6 +106,9 @@ const struct dialect_type *dialect_find(struct slice method, struct slice path);
 const struct dialect_type *dialect_for_errors(struct slice path);
 /* Is there a route with that path and another method? Then 405 is the answer. */
 bool dialect_knows_path(struct slice path);
+/* The methods that have a route with that path, as Allow lists them (RFC 9110, 10.2.1): "GET,
+ * DELETE". In `arena`; empty: none has. */
+struct slice dialect_allow(struct slice path, struct arena *arena);
 /* By name; NULL: none. */
 const struct dialect_type *dialect_named(struct slice name);
 

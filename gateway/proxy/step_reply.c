@@ -19,6 +19,16 @@ static struct slice retry_after(struct exchange *x)
     return arena_printf(x->arena, "%u", x->retry_after_s ? x->retry_after_s : RETRY_AFTER_S);
 }
 
+/* What is asked of our own pages may be asked for its head alone. */
+static struct slice allowed(struct exchange *x)
+{
+    struct slice methods = dialect_allow(x->path, x->arena);
+
+    if (!own_answers(SLICE("HEAD"), x->path))
+        return methods;
+    return arena_printf(x->arena, "%.*s, HEAD", SLICE_ARGS(methods));
+}
+
 static struct message *make_head(struct exchange *x, unsigned status, const char *media,
                                  size_t length)
 {
@@ -32,7 +42,7 @@ static struct message *make_head(struct exchange *x, unsigned status, const char
     if (status == 503 || status == 429)
         message_put(head, FIELD_retry_after, retry_after(x));
     if (status == 405)
-        message_put_other(head, SLICE("allow"), SLICE("POST, GET"));
+        message_put_other(head, SLICE("allow"), allowed(x));
     if (x->filter.request_id.len > 0)
         message_put(head, FIELD_x_request_id, x->filter.request_id);
     explanation_put(x, head);

@@ -70,6 +70,34 @@ static void paths_are_known_whatever_the_method(void **state)
     assert_string_equal(dialect_for_errors(SLICE("/nowhere"))->name, "chat");
 }
 
+static void the_methods_of_a_path_are_those_it_has_a_route_for(void **state)
+{
+    static const struct {
+        const char *path, *allow;
+    } cases[] = {
+        { "/v1/chat/completions", "POST" },
+        { "/v1/messages/count_tokens", "POST" },
+        { "/v1/models", "GET" },
+        { "/v1/models/a", "POST, GET, DELETE" },
+        { "/v1/responses", "POST" },
+        { "/v1/responses/resp_1", "POST, GET, DELETE" },
+        { "/v1/files/f", "POST, GET, DELETE" },
+        { "/api/chat", "POST" },
+        { "/nowhere", "" },
+    };
+    struct arena arena;
+
+    (void)state;
+    arena_init(&arena, 1 << 16);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct slice allow = dialect_allow(slice_str(cases[i].path), &arena);
+
+        if (!slice_eq(allow, slice_str(cases[i].allow)))
+            fail_msg("%s: %.*s", cases[i].path, SLICE_ARGS(allow));
+    }
+    arena_release(&arena);
+}
+
 static void rows_are_whole(void **state)
 {
     (void)state;
@@ -296,6 +324,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_find_their_dialect),
         cmocka_unit_test(paths_are_known_whatever_the_method),
+        cmocka_unit_test(the_methods_of_a_path_are_those_it_has_a_route_for),
         cmocka_unit_test(rows_are_whole),
         cmocka_unit_test(every_error_is_json_and_recognised),
         cmocka_unit_test(errors_are_said_in_each_dialects_form),
