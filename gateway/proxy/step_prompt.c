@@ -3,6 +3,20 @@
  */
 #include "gateway/proxy/exchange.h"
 
+/* A refusal that names what is taken instead. */
+static struct slice media_message(const struct exchange *x)
+{
+    static const char *const taken[] = {
+        [DIALECT_BODY_NONE] = "none",
+        [DIALECT_BODY_JSON] = "application/json, in UTF-8",
+        [DIALECT_BODY_FORM] = "multipart/form-data, with a boundary",
+        [DIALECT_BODY_ANY] = "application/json, in UTF-8, or multipart/form-data, with a boundary",
+    };
+
+    return arena_printf(x->arena, "%s; what is taken here: %s", reason_bad_media.text,
+                        taken[x->dialect->body]);
+}
+
 static const struct reason *read_prompt(struct exchange *x)
 {
     struct slice type = message_value(x->client->head, FIELD_content_type);
@@ -11,6 +25,8 @@ static const struct reason *read_prompt(struct exchange *x)
     x->prompt = xmalloc(sizeof(*x->prompt));
     reason = prompt_parse(x->dialect, buf_join(&x->body), type, x->filter.peer->trusted, x->arena,
                           x->prompt, &x->param);
+    if (reason == &reason_bad_media)
+        x->message = media_message(x);
     if (reason)
         return reason;
     x->model_name = x->prompt->model;

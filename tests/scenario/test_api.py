@@ -180,7 +180,11 @@ class Routes(Api):
 
     def test_a_wrong_method_is_405(self):
         gateway, _, _ = self.two_pools()
-        self.assert_openai_error(self.get(gateway, "/v1/chat/completions"), 405)
+        for method, path, allow in (("GET", "/v1/chat/completions", "POST"), ("DELETE", "/v1/models", "GET, HEAD"), ("PUT", "/v1/files/f", "POST, GET, DELETE")):
+            with self.subTest(method=method, path=path):
+                got = self.ask(gateway, f"{method} {path} HTTP/1.1\r\n".encode() + HOST + b"\r\n", method.encode())
+                self.assert_openai_error(got, 405)
+                self.assertEqual(got.get("allow"), allow)
 
     def test_a_path_prefix_of_an_endpoint_is_put_in_front(self):
         recorder = self.recorder()
@@ -206,6 +210,17 @@ class Errors(Api):
             self.assert_openai_error(got, status)
             self.assertEqual(int(got.get("content-length")), len(got.body))
             self.assertRegex(got.get("x-request-id"), "^.+$")
+
+    def test_an_unsupported_media_type_says_what_is_taken(self):
+        gateway = self.in_front_of(self.recorder())
+        for path, media, says in (("/v1/chat/completions", "application/x-www-form-urlencoded", "application/json"),
+                                  ("/v1/audio/transcriptions", "application/json", "multipart/form-data"),
+                                  ("/v1/rerank", "text/plain", "application/json.* or multipart/form-data")):
+            with self.subTest(path=path):
+                raw = f"POST {path} HTTP/1.1\r\ncontent-type: {media}\r\ncontent-length: 2\r\n".encode() + HOST + b"\r\n{}"
+                got = self.ask(gateway, raw)
+                self.assert_openai_error(got, 415)
+                self.assertRegex(got.json()["error"]["message"], says)
 
     def test_every_refusal_has_an_access_line(self):
         gateway = self.in_front_of(self.recorder(), models=[config.model("sim", "main")])
