@@ -289,7 +289,8 @@ static void on_drain_due(struct timer *timer)
     struct control *control = CONTAINER_OF(timer, struct control, drain_due);
     bool idle =
         metric_total(METRIC_ID_exchanges_active) == 0 &&
-        metric_total(METRIC_ID_connections_open) == (int64_t)admin_connections(control->admin);
+        metric_total(METRIC_ID_connections_open) == (int64_t)admin_connections(control->admin) &&
+        metric_total(METRIC_ID_connections_lingering) == 0;
 
     if (idle || control->worker->now_us >= control->drain_until_us)
         control_stop(control);

@@ -12,7 +12,8 @@
 
 #include <stdlib.h>
 
-/* Clients that are told at the end why there is no answer have so long to take it. */
+/* Clients that are told at the end why there is no answer have so long to take it, and as long
+ * again to read what has been sent. */
 #define LAST_WORDS_US  (500 * CLOCK_US_PER_MS)
 #define CLOSED_LOOK_US CLOCK_US_PER_MS
 
@@ -93,13 +94,21 @@ static void on_stopped(struct letter *letter, void *receiver)
     free(order);
 }
 
+static bool is_empty(const struct order *order)
+{
+    const struct worker *worker = order->worker;
+
+    return clients_count(order->clients) == 0 &&
+           (list_is_empty(&worker->lingering) || worker->now_us >= order->close_us + LAST_WORDS_US);
+}
+
 /* The thread ends when the last connection has been freed. */
 static void stop_when_empty(struct timer *timer)
 {
     struct order *order = CONTAINER_OF(timer, struct order, look);
     struct worker *worker = order->worker;
 
-    if (clients_count(order->clients) > 0) {
+    if (!is_empty(order)) {
         if (worker->now_us >= order->close_us)
             clients_close(order->clients);
         timer_set(&worker->timers, timer, worker->now_us + CLOSED_LOOK_US);

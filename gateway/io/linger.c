@@ -2,10 +2,14 @@
  * Lingering closes.
  *
  *   SENDING --all sent: FIN--> DRAINING --peer's FIN, limit or deadline--> closed
+ *
+ * A peer that goes on sending (HTTP/2's window updates say that it reads) has more time: 2 s anew
+ * with each sign of it, 30 s in all. (nginx has 5 s and 30 s: lingering_timeout, lingering_time.)
  */
 #include "gateway/io/linger.h"
 
 #include "gateway/base/clock.h"
+#include "gateway/base/metric.h"
 
 #include <event2/event.h>
 
@@ -15,7 +19,8 @@
 #include <unistd.h>
 
 /* Long enough for a refusal to cross a slow link, short enough not to hoard descriptors. */
-#define LINGER_US (2 * CLOCK_US_PER_S)
+#define LINGER_US      (2 * CLOCK_US_PER_S)
+#define LINGER_MOST_US (30 * CLOCK_US_PER_S)
 /* What a client may have had under way when it was refused. */
 #define LINGER_DROP_MAX  (1024 * 1024)
 #define LINGER_SEND_IOVS 16
@@ -27,6 +32,7 @@ struct linger_socket {
     struct timer deadline;
     struct buf unsent;
     size_t dropped_bytes;
+    uint64_t most_us; /* it ends then at the latest */
     int fd;
     bool fin_sent;
 };
@@ -38,6 +44,7 @@ static void linger_close(struct linger_socket *linger)
     event_free(linger->event);
     buf_release(&linger->unsent);
     close(linger->fd);
+    metric_add(linger->worker->metrics, METRIC_ID_connections_lingering, -1);
     free(linger);
 }
 
@@ -83,6 +90,14 @@ static bool linger_drop(struct linger_socket *linger)
     return false;
 }
 
+static void linger_more_time(struct linger_socket *linger)
+{
+    uint64_t until_us = linger->worker->now_us + LINGER_US;
+
+    timer_set(&linger->worker->timers, &linger->deadline,
+              until_us < linger->most_us ? until_us : linger->most_us);
+}
+
 static void linger_on_event(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
     struct linger_socket *linger = arg;
@@ -90,6 +105,8 @@ static void linger_on_event(evutil_socket_t fd UNUSED, short what UNUSED, void *
     worker_awake(linger->worker);
     if (!linger_send(linger) || !linger_drop(linger))
         linger_close(linger);
+    else
+        linger_more_time(linger);
 }
 
 void linger_open(struct worker *worker, int fd, struct buf *unsent)
@@ -101,8 +118,10 @@ void linger_open(struct worker *worker, int fd, struct buf *unsent)
     buf_init(&linger->unsent, 0);
     buf_move(&linger->unsent, unsent, unsent->len);
     list_push(&worker->lingering, &linger->link);
+    linger->most_us = worker->now_us + LINGER_MOST_US;
     timer_init(&linger->deadline, linger_on_deadline);
-    timer_set(&worker->timers, &linger->deadline, worker->now_us + LINGER_US);
+    linger_more_time(linger);
+    metric_add(worker->metrics, METRIC_ID_connections_lingering, 1);
     /* Registering reports at once what is ready: the rest happens in its callback. */
     linger->event = event_new(worker->base, fd, EV_READ | EV_WRITE | EV_ET | EV_PERSIST,
                               linger_on_event, linger);

@@ -3,7 +3,8 @@
  * goes on sending is read and dropped for a while. A plain close() with unread bytes would send a
  * reset, and a reset makes the peer throw away the answer it has not read yet (RFC 9112, 9.6).
  *
- * A linger is on its own: nobody waits for it. It lives on the worker whose transport it was.
+ * A linger is on its own, and lives on the worker whose transport it was. Only a drain waits for
+ * it: a socket that the process's end closes is reset by what the peer sends next.
  */
 #ifndef SLUICE_IO_LINGER_H
 #define SLUICE_IO_LINGER_H

@@ -8,7 +8,7 @@ from lib.harness import now
 from lib.rawclient import chat, chat_body
 from lib.recorder import DONE_EVENT, LAST_CHUNK, ROLE_EVENT, SSE_HEAD, STOP_EVENT, answer, chunk, event, silent
 from lib.scenario import Scenario
-from lib.wait import can_connect, until
+from lib.wait import Deadline, can_connect, until
 
 
 class Drain(Scenario):
@@ -66,6 +66,21 @@ class Drain(Scenario):
             body += piece
         self.assertTrue(body.endswith(DONE_EVENT), body)
         self.assertTrue(link.wait(1).body.endswith(DONE_EVENT))
+        self.assert_ended(gateway, 5)
+
+    def test_what_clients_have_not_read_yet_is_waited_for(self):
+        """All of the answer has been sent; but whoever ends now resets it with the client's next window update."""
+        content = b"x" * 1_000_000
+        recorder = self.recorder(lambda connection: connection.read_request() and connection.send(answer(content)))
+        gateway = self.in_front_of(recorder, drain_timeout="20s")
+        link = self.h2(gateway, with_settings=[(h2raw.INITIAL_WINDOW_SIZE, 16 << 20)])
+        link.send(h2raw.window_update(0, 16 << 20) + h2raw.request(1, chat_body()))
+        link.read_until(lambda l: l.stream(1).body)
+        gateway.signal(signal.SIGTERM)
+        self.assertRaises(Deadline, until, "the gateway ends", lambda: not gateway.running(), 0.5)
+        link.send(h2raw.window_update(0, 1))
+        self.assertEqual(len(link.wait(1, self.slower(10)).body), len(content))
+        link.close()
         self.assert_ended(gateway, 5)
 
     def test_answers_during_the_drain_say_connection_close(self):
