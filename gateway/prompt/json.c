@@ -75,8 +75,7 @@ void json_open_checked(struct json_reader *r, struct json_value value)
 void json_open_known(struct json_reader *r, struct json_value value, const struct json_ends *ends)
 {
     json_open_checked(r, value);
-    r->known = ends->list;
-    r->known_end = ends->list + ends->count;
+    r->known = ends;
 }
 
 void json_note_ends(struct json_reader *r, struct json_ends *ends, struct arena *arena)
@@ -140,15 +139,29 @@ static void note_end(struct json_reader *r, const char *quote, bool escaped)
         (struct json_end){ .open = r->at, .len = (uint32_t)len, .escaped = escaped };
 }
 
+/* What was noted of the string that comes next; NULL: nothing. */
+static const struct json_end *noted_end(struct json_reader *r)
+{
+    const struct json_ends *known = r->known;
+
+    if (!known)
+        return NULL;
+    while (r->known_at < known->count && known->list[r->known_at].open < r->at)
+        r->known_at++;
+    if (r->known_at == known->count || known->list[r->known_at].open != r->at)
+        return NULL;
+    return &known->list[r->known_at];
+}
+
 /* The end of a string that was checked before. */
 static const char *find_close(struct json_reader *r, bool *ret_escaped)
 {
-    while (r->known < r->known_end && r->known->open < r->at)
-        r->known++;
-    if (r->known == r->known_end || r->known->open != r->at)
+    const struct json_end *end = noted_end(r);
+
+    if (!end)
         return json_string_close(r->at + 1, r->end, ret_escaped);
-    *ret_escaped = r->known->escaped;
-    return r->at + r->known->len - 1;
+    *ret_escaped = end->escaped;
+    return r->at + end->len - 1;
 }
 
 static bool scan_string(struct json_reader *r, bool *ret_escaped)

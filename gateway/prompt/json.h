@@ -79,12 +79,13 @@ struct json_reader {
     const struct reason *reason; /* the first error; NULL: none so far */
     uint64_t members_left;
     uint32_t depth, depth_limit;
-    bool fresh;               /* the object or array at hand has given no member yet */
-    bool checked;             /* the text was read before */
-    struct json_ends *noting; /* long strings are noted here; NULL: nowhere */
-    struct arena *arena;      /* for what is noted */
-    const struct json_end *known, *known_end; /* noted before, from the next string on */
-    uint64_t objects[JSON_DEPTH_MAX / 64];    /* a bit a level: 1 object, 0 array */
+    bool fresh;                            /* the object or array at hand has given no member yet */
+    bool checked;                          /* the text was read before */
+    struct json_ends *noting;              /* long strings are noted here; NULL: nowhere */
+    struct arena *arena;                   /* for what is noted */
+    const struct json_ends *known;         /* noted before; NULL: nothing was */
+    uint32_t known_at;                     /* of them: those before it are behind the reader */
+    uint64_t objects[JSON_DEPTH_MAX / 64]; /* a bit a level: 1 object, 0 array */
 };
 
 /* limits NULL: depth JSON_DEPTH_MAX, nothing else bounded. Borrows text and keeps slices of it. */
