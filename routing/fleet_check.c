@@ -4,6 +4,7 @@
 #include "routing/fleet_check.h"
 
 #include "routing/fleet.h"
+#include "routing/kv_check.h"
 #include "routing/kv_feed.h"
 #include "routing/kv_url.h"
 
@@ -77,6 +78,15 @@ static void pool_count_publishers(struct conf_checker *checker, const struct poo
                       (unsigned long long)now, KV_PUBLISHERS_MAX);
 }
 
+/* Once, with the last of them. */
+static void pools_check_together(struct conf_checker *checker, const struct pool_conf *pool)
+{
+    const struct conf_list *pools = conf_section(conf_checker_conf(checker), &pools_set);
+
+    if (pool == (const struct pool_conf *)pools->items + pools->count - 1)
+        kv_check_publishers(checker, pools);
+}
+
 void fleet_check_pool(struct conf_checker *checker, const void *section)
 {
     const struct pool_conf *pool = section;
@@ -95,6 +105,7 @@ void fleet_check_pool(struct conf_checker *checker, const void *section)
         conf_complain(checker, &pool->endpoints, "a pool needs at least one endpoint");
     pool_check_publishers(checker, pool);
     pool_count_publishers(checker, pool);
+    pools_check_together(checker, pool);
     if (pool->tls && !pool->tls->certificate != !pool->tls->key)
         conf_complain(checker, pool->tls, "certificate and key go together");
 }

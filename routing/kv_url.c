@@ -58,6 +58,18 @@ static bool put_name(struct expansion *e, struct slice name)
     return slice_starts(name, SLICE("port")) && put_port(e, name);
 }
 
+/* All addresses of a host are where an engine listens: its own flag says so, and nobody connects
+ * there. */
+static bool is_everywhere(const char *pattern)
+{
+    static const char *const everywhere[] = { "tcp://*:", "tcp://0.0.0.0:", "tcp://[::]:" };
+
+    for (size_t i = 0; i < ARRAY_LEN(everywhere); i++)
+        if (strncmp(pattern, everywhere[i], strlen(everywhere[i])) == 0)
+            return true;
+    return false;
+}
+
 static bool is_whole(const char *url)
 {
     const char *colon = strrchr(url, ':');
@@ -75,6 +87,9 @@ const char *kv_url_expand(const char *pattern, struct slice host, uint16_t port,
     struct expansion e = { host, port, ret_url, KV_URL_MAX - 1 };
     struct slice rest = slice_str(pattern);
 
+    if (is_everywhere(pattern))
+        return "is where an engine listens, not where it is reached: write {host}, which is each "
+               "endpoint's own, as in tcp://{host}:5557";
     while (rest.len > 0) {
         size_t open = slice_find(rest, '{');
         struct slice inner = slice_skip(rest, open + 1);

@@ -284,6 +284,33 @@ static void a_view_sees_the_newest(void **state)
     snapshot_slot_release(&slot);
 }
 
+/* A pool of these settings and endpoints. */
+#define POOL_OF(settings, endpoints)                                                               \
+    "pools: [ { name: a, " settings ", endpoints: [ " endpoints " ] } ]\n"                         \
+    "models: [ { name: m, pool: a } ]\n"
+
+static void engines_with_publishers_of_their_own_are_taken(void **state)
+{
+    static const char *const rows[] = {
+        POOL_OF("kv_events: \"tcp://{host}:5557\"", "\"http://x:1\", \"http://y:1\""),
+        POOL_OF("kv_events_ranks: 3, kv_events: \"tcp://{host}:{port+100}\"",
+                "\"http://x:1\", \"http://x:4\""),
+        /* one engine in two pools */
+        "pools: [ { name: a, kv_events: \"tcp://{host}:5557\", endpoints: [ \"http://x:1\" ] },\n"
+        "         { name: b, kv_events: \"tcp://{host}:5557\", endpoints: [ \"http://x:1\" ] } ]\n"
+        "models: [ { name: m, pool: a }, { name: n, pool: b } ]\n",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct conf *conf = rig_conf(rows[i], NULL);
+
+        if (!conf)
+            fail_msg("row %zu is refused", i);
+        conf_unref(conf);
+    }
+}
+
 static void what_the_rows_cannot_say_is_complained_about(void **state)
 {
     static const struct {
@@ -293,6 +320,21 @@ static void what_the_rows_cannot_say_is_complained_about(void **state)
           "a pool needs at least one endpoint" },
         { "pools: [ { name: a, endpoints: [ \"ftp://x\" ] } ]\nmodels: [ { name: m, pool: a } ]\n",
           "is no URL of an endpoint" },
+        { POOL_OF("kv_events: \"tcp://*:5557\"", "\"http://x:1\""), "write {host}" },
+        { POOL_OF("kv_events: \"tcp://{host}:5557\"", "\"http://x:1\", \"http://x:2\""),
+          "comes to tcp://x:5557 for http://x:2, which is where http://x:1 of the pool `a`" },
+        { POOL_OF("kv_events_ranks: 3, kv_events: \"tcp://{host}:{port+100}\"",
+                  "\"http://x:1\", \"http://x:3\""),
+          "comes to tcp://x:103 for http://x:3" },
+        { POOL_OF("kv_events: \"tcp://{host}:{port+100}\", "
+                  "kv_events_replay: \"tcp://{host}:{port+101}\"",
+                  "\"http://x:1\", \"http://x:2\""),
+          "comes to tcp://x:102 for http://x:2" },
+        { "pools: [ { name: a, kv_events: \"tcp://{host}:5557\", endpoints: [ \"http://x:1\" ] },\n"
+          "         { name: b, kv_events: \"tcp://{host}:{port+5550}\", endpoints: [ "
+          "\"http://x:7\" ] "
+          "} ]\nmodels: [ { name: m, pool: a }, { name: n, pool: b } ]\n",
+          "test.yaml:2:" },
         { TWO_POOLS "models: [ { name: m } ]\n", "a model needs either `pool` or `versions`" },
         { TWO_POOLS "models: [ { name: m, pool: aa } ]\n", "no pool is called `aa`" },
         { TWO_POOLS "models: [ { name: m, pool: a }, { name: n, aliases: [ m ], pool: a } ]\n",
@@ -382,6 +424,7 @@ int main(void)
         cmocka_unit_test(a_fleet_of_the_same_configuration_reads_no_file_again),
         cmocka_unit_test(a_key_file_that_holds_no_key_is_refused),
         cmocka_unit_test(a_view_sees_the_newest),
+        cmocka_unit_test(engines_with_publishers_of_their_own_are_taken),
         cmocka_unit_test(what_the_rows_cannot_say_is_complained_about),
         cmocka_unit_test(more_publishers_than_are_listened_to_are_complained_about),
     };

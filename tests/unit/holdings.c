@@ -240,20 +240,24 @@ static void usage_teaches_what_a_match_is_worth(void **state)
 
 struct publisher {
     void *zmq, *pub;
-    char url[64];
+    char url[64]; /* a pattern: engines of 127.0.0.1 and .2 publish there */
     struct kv_batches batches;
 };
 
 static void publisher_init(struct publisher *publisher)
 {
-    size_t size = sizeof(publisher->url);
+    char url[64];
+    size_t size = sizeof(url);
     int linger = 0;
 
     publisher->zmq = zmq_ctx_new();
     publisher->pub = zmq_socket(publisher->zmq, ZMQ_PUB);
     zmq_setsockopt(publisher->pub, ZMQ_LINGER, &linger, sizeof(linger));
     assert_int_equal(zmq_bind(publisher->pub, "tcp://127.0.0.1:*"), 0);
-    assert_int_equal(zmq_getsockopt(publisher->pub, ZMQ_LAST_ENDPOINT, publisher->url, &size), 0);
+    assert_int_equal(zmq_getsockopt(publisher->pub, ZMQ_LAST_ENDPOINT, url, &size), 0);
+    snprintf(publisher->url, sizeof(publisher->url), "tcp://{host}%s", strrchr(url, ':'));
+    snprintf(url, sizeof(url), "tcp://127.0.0.2%s", strrchr(publisher->url, ':'));
+    assert_int_equal(zmq_bind(publisher->pub, url), 0);
     kv_batches_init(&publisher->batches, 0, BLOCK, 64);
 }
 
@@ -329,11 +333,11 @@ static void events_are_believed_over_reloads_until_the_endpoint_leaves(void **st
     rig.prompt.events_know = false; /* keys of a tenant: no event comes to them */
     assert_int_equal(found_of(&rig, 0).blocks, 0);
     rig.prompt.events_know = true;
-    events_pool(&publisher, "\"http://127.0.0.1:1\", \"http://127.0.0.1:2\"", text, sizeof(text));
+    events_pool(&publisher, "\"http://127.0.0.1:1\", \"http://127.0.0.2:2\"", text, sizeof(text));
     rig_follow(&rig, text);
     assert_ptr_equal(endpoint_at(&rig, 0)->state, first);
     assert_int_equal(found_of(&rig, 0).blocks, BLOCKS); /* at once: nothing was heard anew */
-    events_pool(&publisher, "\"http://127.0.0.1:2\"", text, sizeof(text));
+    events_pool(&publisher, "\"http://127.0.0.2:2\"", text, sizeof(text));
     rig_follow(&rig, text);
     wait_heard(&rig, 0, &publisher);
     assert_int_equal(found_of(&rig, 0).blocks, 0);
