@@ -8,6 +8,7 @@
 #include "routing/rounds.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* A health answer is read to its end when it is short, so that its connection can be kept. */
@@ -18,8 +19,30 @@ struct probes {
     struct rounds *rounds;
 };
 
+static const char *health_path(const struct pool *pool)
+{
+    const struct health_conf *conf = pool->conf->health;
+
+    if (!conf->active)
+        return NULL;
+    return conf->path ? conf->path : pool->engine->health_path;
+}
+
+/* `reason` NULL: the status is none of success. */
+static void say_failing(const struct asked *asked, const struct reason *reason, unsigned status)
+{
+    char number[16];
+
+    snprintf(number, sizeof(number), "%u", status);
+    log_warn(&asked->endpoint->subject,
+             "health check: GET %s%s: %s, it gets nothing until it is well, but where its pool is "
+             "in panic",
+             asked->endpoint->origin->prefix, health_path(asked->pool),
+             reason ? reason->text : number);
+}
+
 static void set_failing(const struct probes *probes, struct asked *asked, bool failing,
-                        const char *why)
+                        const struct reason *reason, unsigned status)
 {
     _Atomic bool *flag = &asked->state->probe_failing;
 
@@ -27,8 +50,7 @@ static void set_failing(const struct probes *probes, struct asked *asked, bool f
         return;
     atomic_store_explicit(flag, failing, memory_order_relaxed);
     if (failing) {
-        log_warn(&asked->endpoint->subject, "health check: %s, it gets nothing until it is well",
-                 why);
+        say_failing(asked, reason, status);
         return;
     }
     atomic_store_explicit(&asked->state->returned_us, probes->control->now_us,
@@ -37,16 +59,17 @@ static void set_failing(const struct probes *probes, struct asked *asked, bool f
     room_made(asked->pool->state);
 }
 
-static void judge(const struct probes *probes, struct asked *asked, bool good, const char *why)
+static void judge(const struct probes *probes, struct asked *asked, bool good,
+                  const struct reason *reason, unsigned status)
 {
     const struct health_conf *conf = asked->pool->conf->health;
 
     asked->good = good ? asked->good + 1 : 0;
     asked->bad = good ? 0 : asked->bad + 1;
     if (asked->good >= conf->healthy)
-        set_failing(probes, asked, false, why);
+        set_failing(probes, asked, false, reason, status);
     else if (asked->bad >= conf->unhealthy)
-        set_failing(probes, asked, true, why);
+        set_failing(probes, asked, true, reason, status);
 }
 
 static uint64_t on_answer(void *user, struct asked *asked, const struct reason *reason,
@@ -62,7 +85,7 @@ static uint64_t on_answer(void *user, struct asked *asked, const struct reason *
     if (good)
         pool_note_answer(asked->pool->state);
     metric_series_add(metric_series(probes->control->metrics, METRIC_ID_probes, labels), 1);
-    judge(probes, asked, good, reason ? reason->text : "its status is no success");
+    judge(probes, asked, good, reason, status);
     return asked->pool->conf->health->interval;
 }
 
@@ -71,15 +94,6 @@ static void on_gone(void *user, struct asked *asked)
 {
     (void)user;
     atomic_store_explicit(&asked->state->probe_failing, false, memory_order_relaxed);
-}
-
-static const char *health_path(const struct pool *pool)
-{
-    const struct health_conf *conf = pool->conf->health;
-
-    if (!conf->active)
-        return NULL;
-    return conf->path ? conf->path : pool->engine->health_path;
 }
 
 static unsigned health_timeout_ms(const struct pool *pool)

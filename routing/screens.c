@@ -168,6 +168,19 @@ static bool run(struct decision *d, enum screen_id id, struct choice *choice)
     return true;
 }
 
+/* Said by whoever noticed first. */
+static void say_panic(const struct pool *pool, bool panicking)
+{
+    if (panicking)
+        log_warn(NULL,
+                 "pool %s: panic, fewer than %llu%% of its endpoints are well: health is ignored, "
+                 "all of them get requests",
+                 pool->name, (unsigned long long)pool->conf->health->panic);
+    else
+        log_info(NULL, "pool %s: panic is over, endpoints that are not well get nothing",
+                 pool->name);
+}
+
 static void note_panic(struct decision *d, bool panicking)
 {
     _Atomic bool *noted = &d->call->pool->state->panicking;
@@ -175,8 +188,9 @@ static void note_panic(struct decision *d, bool panicking)
     if (panicking)
         for (size_t i = 0; i < d->left_count; i++)
             d->all[d->left[i]].weight = 1;
-    if (panicking != atomic_load_explicit(noted, memory_order_relaxed))
-        atomic_store_explicit(noted, panicking, memory_order_relaxed);
+    if (panicking != atomic_load_explicit(noted, memory_order_relaxed) &&
+        panicking != atomic_exchange_explicit(noted, panicking, memory_order_relaxed))
+        say_panic(d->call->pool, panicking);
 }
 
 enum decide_outcome decision_screen(struct decision *d, struct choice *choice)

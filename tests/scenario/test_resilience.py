@@ -1,5 +1,6 @@
 """Faults of endpoints: another one is tried until content has been passed on, then the client is told the truth."""
 import json
+import re
 import socket
 import threading
 import time
@@ -395,6 +396,25 @@ class Health(Scenario):
         for recorder in recorders:
             recorder.script = always(answer())
         self.assert_serves(gateway)
+
+    def test_the_log_says_what_was_asked_and_when_a_pool_panics(self):
+        missing = [True]
+
+        def script(connection):
+            while request := connection.read_request():
+                lost = missing[0] and request.target == "/v1/health"
+                connection.send(answer(b"", b"404 Not Found") if lost else answer())
+        recorder = self.recorder(script)
+        gateway = self.in_front_of(recorder.url + "/v1", pool={"health": {"active": True, "interval": "50ms", "unhealthy": 2, "healthy": 2}})
+        until("it is out", lambda: list(self.readiness(gateway).values()) == [0], self.slower(5))
+        until("it is said", lambda: re.search(r"health check: GET /v1/health: 404, .*panic", gateway.log()), self.slower(5))
+        for _ in range(3):
+            self.assert_serves(gateway)
+        missing[0] = False
+        until("it is back", lambda: list(self.readiness(gateway).values()) == [1], self.slower(5))
+        self.assert_serves(gateway)
+        until("the end is said", lambda: "panic is over" in gateway.log(), self.slower(5))
+        self.assertEqual(gateway.log().count("pool main: panic"), 2, gateway.log())
 
     def test_readyz_does_not_wait_for_endpoints(self):
         gateway = self.in_front_of(f"http://127.0.0.1:{free_port()}", pool={"health": {"active": True, "interval": "50ms"}})
