@@ -4,6 +4,7 @@
 #include "gateway/commands.h"
 #include "gateway/control.h"
 #include "gateway/io/tls.h"
+#include "routing/fleet_advice.h"
 #include "routing/fleet_recipes.h"
 
 #include <stdio.h>
@@ -56,6 +57,7 @@ static int run_check(char **arguments)
         return 1;
     buf_init(&errors, 1 << 20);
     good = recipes_check(conf, &errors);
+    fleet_advise(conf, &errors);
     print_buf(&errors, stderr);
     conf_unref(conf);
     if (!good)

@@ -75,6 +75,13 @@ class Cli(Scenario):
         _, out, err = command("check", self.file(text))
         self.assertGreaterEqual(len(re.findall(r"sluice\.yaml:\d+:\d+:", out + err)), 2, out + err)
 
+    def test_a_prefix_that_paths_have_already_is_warned_of(self):
+        for url, warned in (("http://10.0.0.13:8000/v1", True), ("https://e/openai/v1/", True), ("http://10.0.0.13:8000/serve", False), ("http://e/xv1", False)):
+            with self.subTest(url=url):
+                status, out, err = command("check", self.file(GOOD.replace("http://10.0.0.13:8000", url)))
+                self.assertEqual(status, 0, err)
+                self.assertEqual(bool(re.search(rf"sluice\.yaml:10:\d+: warning: `{re.escape(url)}` ends in /v1.*/v1/v1/chat", err)), warned, err)
+
     def test_the_admin_listener_is_no_endpoint(self):
         path = self.file(GOOD.replace('"http://10.0.0.13:8000"', '"http://localhost:9090"') + "admin: { address: \"[::]:9090\" }\n")
         status, out, err = command("check", path)
