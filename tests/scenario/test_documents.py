@@ -140,6 +140,13 @@ class Documents(Scenario):
         self.assertGreater(seen, 50)
         self.assertEqual(wrong, [])
 
+    def test_every_field_of_ours_that_requests_may_carry_is_listed_for_users(self):
+        fields = re.findall(r'^FIELD\(\w+, "(x-sluice-[a-z-]+|x-request-id|via)"', (ROOT / "gateway/http/field.def").read_text(), re.M)
+        self.assertGreaterEqual(len(fields), 5, fields)
+        for field in fields:
+            with self.subTest(field=field):
+                self.assertRegex((ROOT / "README.md").read_text(), rf"(?m)^\| `{field}` \|")
+
     def test_every_folder_says_what_each_of_its_files_is_for(self):
         """In the first column of a table, without the ending: one name for x.c and x.h."""
         wrong = []
