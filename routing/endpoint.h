@@ -11,6 +11,7 @@
 #include "gateway/base/log.h"
 #include "gateway/upstream/origin.h"
 #include "routing/adapters.h"
+#include "routing/cache_reports.h"
 #include "routing/pace.h"
 #include "routing/reported.h"
 
@@ -30,10 +31,11 @@ struct endpoint_state {
     /* Of answers whose engine said how much of the prompt it had: the prompt's tokens, those that
      * it had, and where endpoints were priced those that it was expected to have. */
     _Atomic uint64_t prompt_tokens, cached_tokens, expected_cached_tokens;
-    struct signals signals;   /* what is at it of our own traffic, and its cache */
-    struct pace_learner pace; /* how fast it is */
-    struct reported reported; /* what the engine says of its load */
-    struct adapters adapters; /* what it says of its LoRA adapters */
+    struct cache_reports cache_reports; /* whether it says so */
+    struct signals signals;             /* what is at it of our own traffic, and its cache */
+    struct pace_learner pace;           /* how fast it is */
+    struct reported reported;           /* what the engine says of its load */
+    struct adapters adapters;           /* what it says of its LoRA adapters */
     /* routing/holdings: what its cache holds; NULL until its first fleet is published. */
     struct holding *_Atomic holding;
 };

@@ -44,9 +44,8 @@ struct holding {
     char *settings; /* what the feed was told to listen to, as text; NULL: nothing; control's */
     struct kv_silence silence; /* of that; control's */
     /* Any worker. */
-    _Atomic uint32_t trust;      /* TRUST_ONE: all that was expected is found */
-    _Atomic bool stood_in;       /* the model has keys that events know */
-    _Atomic bool reports_cached; /* usage of its has told cached tokens */
+    _Atomic uint32_t trust; /* TRUST_ONE: all that was expected is found */
+    _Atomic bool stood_in;  /* the model has keys that events know */
     _Atomic uint64_t implausible;
     _Atomic uint64_t expected_tokens, found_tokens;
 };
@@ -412,15 +411,6 @@ static void note_implausible(const struct endpoint *endpoint, struct holding *ho
                  "not believed");
 }
 
-/* Whether the report says how much was found. */
-static bool tells(struct holding *holding, const struct holdings_report *report)
-{
-    if (report->cached_said)
-        atomic_store_explicit(&holding->reports_cached, true, memory_order_relaxed);
-    return report->cached_said ||
-           atomic_load_explicit(&holding->reports_cached, memory_order_relaxed);
-}
-
 static void learn_trust(struct holding *holding, uint64_t expected, uint64_t found)
 {
     int64_t ratio = found < expected ? (int64_t)(found * TRUST_ONE / expected) : TRUST_ONE;
@@ -434,9 +424,9 @@ void holdings_learn(const struct endpoint *endpoint, const struct holdings_promp
                     uint64_t expected, const struct holdings_report *report)
 {
     struct holding *holding = holding_of(endpoint);
-    uint64_t found = report->cached_said ? report->cached : 0;
+    uint64_t found = report->cached;
 
-    if (!holding || !tells(holding, report))
+    if (!holding)
         return;
     if (found > report->tokens) {
         note_implausible(endpoint, holding);
@@ -456,6 +446,7 @@ void holdings_lost(const struct endpoint *endpoint)
 {
     const struct holding *holding = holding_of(endpoint);
 
+    cache_reports_forget(&endpoint->state->cache_reports);
     if (holding)
         kv_model_clear(holding->model);
 }

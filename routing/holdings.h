@@ -80,15 +80,14 @@ void holdings_computed(const struct endpoint *endpoint, const struct holdings_pr
 /* What the engine's usage says of the prompt. */
 struct holdings_report {
     uint64_t tokens, cached;
-    bool cached_said; /* vLLM leaves out a cached of 0 */
 };
 
 /* Of the prompt's tokens `expected` should have been found in the cache. What cannot be (more than
- * the prompt has, by the engine's own word) is counted and teaches nothing; a report without cached
- * tokens means none from an engine that has reported some before, else nothing. Any thread. */
+ * the prompt has, by the engine's own word) is counted and teaches nothing. Any thread. */
 void holdings_learn(const struct endpoint *endpoint, const struct holdings_prompt *prompt,
                     uint64_t expected, const struct holdings_report *report);
-/* The engine is not there any more: what a model had of its cache is void. Any thread. */
+/* The engine is not there any more: what a model had of its cache is void, and what comes back may
+ * say nothing of its own (routing/cache_reports.h). Any thread. */
 void holdings_lost(const struct endpoint *endpoint);
 
 /* Says in the log whose KV events are configured and do not come. Control, HOLDINGS_WATCH_US after

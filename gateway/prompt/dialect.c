@@ -3,19 +3,27 @@
  */
 #include "gateway/prompt/dialect.h"
 
+#include "gateway/base/check.h"
 #include "gateway/http/message.h"
 
 #define DIALECT(name) extern const struct dialect_type dialect_##name;
 #include "gateway/prompt/dialects.def"
 #undef DIALECT
 
-const struct dialect_type *const dialect_all[] = {
+const struct dialect_type *const dialect_all[DIALECT_COUNT] = {
 #define DIALECT(name) &dialect_##name,
 #include "gateway/prompt/dialects.def"
 #undef DIALECT
 };
 
-const size_t dialect_count = ARRAY_LEN(dialect_all);
+size_t dialect_index(const struct dialect_type *dialect)
+{
+    size_t at = 0;
+
+    while (dialect_all[at] != dialect)
+        CHECK(++at < DIALECT_COUNT);
+    return at;
+}
 
 /* `pattern` is a route without its method. */
 static bool path_fits(struct slice pattern, struct slice path)
@@ -47,7 +55,7 @@ const struct dialect_type *dialect_find(struct slice method, struct slice path)
 {
     bool taken = false;
 
-    for (size_t i = 0; i < dialect_count; i++)
+    for (size_t i = 0; i < DIALECT_COUNT; i++)
         for (const char *const *route = dialect_all[i]->routes; *route; route++) {
             bool exact = is_exact(*route, path);
 
@@ -67,7 +75,7 @@ struct slice dialect_allow(struct slice path, struct arena *arena)
 {
     struct slice list = { NULL, 0 };
 
-    for (size_t i = 0; i < dialect_count; i++)
+    for (size_t i = 0; i < DIALECT_COUNT; i++)
         for (const char *const *route = dialect_all[i]->routes; *route; route++) {
             struct slice rest = slice_str(*route), method = slice_cut(&rest, ' ');
 
@@ -89,7 +97,7 @@ const struct dialect_type *dialect_for_errors(struct slice path)
 
 const struct dialect_type *dialect_named(struct slice name)
 {
-    for (size_t i = 0; i < dialect_count; i++)
+    for (size_t i = 0; i < DIALECT_COUNT; i++)
         if (slice_eq(slice_str(dialect_all[i]->name), name))
             return dialect_all[i];
     return NULL;

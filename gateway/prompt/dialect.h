@@ -112,8 +112,16 @@ struct slice dialect_allow(struct slice path, struct arena *arena);
 /* By name; NULL: none. */
 const struct dialect_type *dialect_named(struct slice name);
 
-extern const struct dialect_type *const dialect_all[];
-extern const size_t dialect_count;
+enum {
+    DIALECT_COUNT = 0
+#define DIALECT(name) +1
+#include "gateway/prompt/dialects.def"
+#undef DIALECT
+};
+
+extern const struct dialect_type *const dialect_all[DIALECT_COUNT];
+/* Where it stands there. */
+size_t dialect_index(const struct dialect_type *dialect);
 
 /* The later word wins, field by field. */
 void answer_usage_merge(struct answer_usage *usage, const struct answer_usage *later);

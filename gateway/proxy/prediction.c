@@ -199,10 +199,9 @@ static void settle_cached(const struct exchange *x)
     struct holdings_report report = {
         .tokens = usage->prompt,
         .cached = usage->cached,
-        .cached_said = usage->known & ANSWER_USAGE_CACHED,
     };
 
-    if (x->endpoint && prompt.count > 0)
+    if (x->endpoint && prompt.count > 0 && usage->known & ANSWER_USAGE_CACHED)
         holdings_learn(x->endpoint, &prompt, x->choice.reported_tokens, &report);
 }
 

@@ -34,6 +34,8 @@ void exchange_leave_endpoint(struct exchange *x, const struct reason *reason)
     if (was_sent && !x->attempt.stream->closed && is_no_verdict(reason))
         count_abort(x);
     attempt_release(&x->attempt, reason);
+    if (reason == &reason_done)
+        cache_reports_complete(&x->endpoint->state->cache_reports, x->dialect, &x->reader.usage);
     share_end(x);
     endpoint_leave(x->endpoint);
     x->counted = false;

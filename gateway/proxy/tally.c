@@ -121,25 +121,40 @@ static void add_count(_Atomic uint64_t *count, uint64_t n)
     atomic_fetch_add_explicit(count, n, memory_order_relaxed);
 }
 
-/* What of its prompt the endpoint was expected to have, and had. */
+static void count_expected(struct tally *tally, struct tally_version *version,
+                           const struct exchange *x, uint64_t expected)
+{
+    add_count(&x->endpoint->state->expected_cached_tokens, expected);
+    metric_series_add(
+        series_of(tally, &version->expected_cached, METRIC_ID_tokens_expected_cached, x, NULL),
+        (int64_t)expected);
+}
+
+/* What of its prompt the endpoint was expected to have, and had; with what it did not say of
+ * prompts before. */
 static void tally_cached(struct tally *tally, struct tally_version *version,
                          const struct exchange *x)
 {
     const struct answer_usage *usage = &x->reader.usage;
-    unsigned both = ANSWER_USAGE_PROMPT | ANSWER_USAGE_CACHED;
+    struct cache_unsaid own = { usage->prompt, x->choice.priced ? x->choice.cached_tokens : 0 };
+    struct cache_unsaid before;
     struct endpoint_state *state;
 
-    if (!x->endpoint || (usage->known & both) != both || usage->cached > usage->prompt)
+    if (!x->endpoint || !(usage->known & ANSWER_USAGE_PROMPT))
         return;
     state = x->endpoint->state;
-    add_count(&state->prompt_tokens, usage->prompt);
-    add_count(&state->cached_tokens, usage->cached);
-    if (!x->choice.priced)
+    if (!(usage->known & ANSWER_USAGE_CACHED)) {
+        if (x->reason == &reason_done)
+            cache_reports_put_off(&state->cache_reports, x->dialect, &own);
         return;
-    add_count(&state->expected_cached_tokens, x->choice.cached_tokens);
-    metric_series_add(
-        series_of(tally, &version->expected_cached, METRIC_ID_tokens_expected_cached, x, NULL),
-        x->choice.cached_tokens);
+    }
+    if (usage->cached > usage->prompt)
+        return;
+    before = cache_reports_take(&state->cache_reports, x->dialect);
+    add_count(&state->prompt_tokens, own.prompt + before.prompt);
+    add_count(&state->cached_tokens, usage->cached);
+    if (x->choice.priced)
+        count_expected(tally, version, x, own.expected + before.expected);
 }
 
 /* Exact predictions beside what the engine said. */

@@ -40,7 +40,7 @@ static void read_cut(const uint8_t *choice, struct slice text, size_t cut, size_
 
     *ret_outcome = (struct outcome){ .sum = { .contents = 0 } };
     buf_init(&ret_outcome->out, SIZE_MAX);
-    usage_reader_init(&reader, dialect_all[choice[0] % dialect_count],
+    usage_reader_init(&reader, dialect_all[choice[0] % DIALECT_COUNT],
                       slice_str(types[choice[1] % 3]), SLICE(""));
     usage_reader_strip(&reader, (enum usage_strip)(choice[1] / 3 % 3));
     if (cut > 0)

@@ -12,6 +12,9 @@ from lib.wait import Deadline, three_ports, until
 TOKENIZER = ROOT / "tests" / "engine" / "tokenizer"
 
 
+SILENT = {"kv_events": "tcp://{host}:1"}
+
+
 class Publishing(Engine):
     """An engine that publishes one port above its own, and sends again two above."""
 
@@ -144,6 +147,52 @@ class Silent(Holdings):
         self.assertEqual(gateway.log().count("KV events: "), len(said))
 
 
+class Figures(Holdings):
+    def endpoint(self, gateway):
+        gateway.wait_settled()
+        return json.loads(gateway.admin("/fleet")[1])["pools"][0]["endpoints"][0]
+
+    def asked(self, gateway, count):
+        """The prompts' tokens, all in all, and what the access log says was cached of each."""
+        lines = until("their lines", lambda: (lambda lines: len(lines) == count and lines)(gateway.access_lines()), self.slower(3))
+        return sum(line["prompt_tokens"] for line in lines), [line.get("cached_tokens") for line in lines]
+
+    def test_a_prompt_of_which_nothing_is_cached_counts_as_well(self):
+        """vLLM leaves the details out where nothing was: whether it tells at all is known with its first hit."""
+        engine = self.engine("--tokenizer", TOKENIZER)
+        gateway = self.start(engine, replays=False, pool=SILENT)
+        for seed in (1, 2, 3):
+            self.assertEqual(self.ask(gateway, engine, self.text(seed)), 0)
+        self.assertEqual(self.endpoint(gateway)["prompt_tokens"], 0)
+        found = self.ask(gateway, engine, self.text(3))
+        self.assertEqual(self.ask(gateway, engine, self.text(4)), 0)
+        seen = self.endpoint(gateway)
+        tokens, cached = self.asked(gateway, 5)
+        self.assertEqual((seen["prompt_tokens"], seen["cached_tokens"]), (tokens, found))
+        self.assertEqual(cached, [None, None, None, found, 0])
+
+    def test_what_was_expected_and_is_not_there_is_told(self):
+        engine = self.engine("--tokenizer", TOKENIZER)
+        gateway = self.start(engine, replays=False, pool=SILENT)
+        self.wait_expected(gateway, engine, self.text(1))
+        before, expected = self.endpoint(gateway), self.total(gateway, "expected_cached_tokens_total")
+        engine.call("POST", "/reset_prefix_cache")
+        self.assertEqual(self.ask(gateway, engine, self.text(1)), 0)
+        after = self.endpoint(gateway)
+        missed = after["predicted_cached_tokens"] - before["predicted_cached_tokens"]
+        self.assertGreater(missed, 300)
+        self.assertEqual(after["cached_tokens"], before["cached_tokens"])
+        self.assertEqual(after["cache"]["expected_tokens"] - before["cache"]["expected_tokens"], missed)
+        self.assertEqual(self.total(gateway, "expected_cached_tokens_total") - expected, missed)
+
+    def test_an_engine_that_never_tells_is_not_counted(self):
+        engine = self.engine("--tokenizer", TOKENIZER, "--no-enable-prompt-tokens-details")
+        gateway = self.start(engine, replays=False, pool=SILENT)
+        for _ in range(3):
+            self.ask(gateway, engine, self.text(1))
+        self.assertEqual(self.endpoint(gateway)["prompt_tokens"], 0)
+
+
 class Following(Holdings):
     def test_what_an_engine_cached_is_expected_there_and_nowhere_else(self):
         engines = [self.publishing() for _ in range(3)]
@@ -202,13 +251,13 @@ class Following(Holdings):
 
     def test_without_events_a_model_of_the_cache_stands_in(self):
         engine = self.publishing()
-        gateway = self.start(engine, replays=False, pool={"kv_events": "tcp://{host}:1"})
+        gateway = self.start(engine, replays=False, pool=SILENT)
         self.wait_expected(gateway, engine, self.text(4))
         self.assertEqual(self.cache(gateway, engine)["known_by"], "model")
 
     def test_a_silent_engine_process_that_is_replaced_begins_empty(self):
         engine = self.engine("--tokenizer", TOKENIZER)
-        gateway = self.start(engine, replays=False, pool={"kv_events": "tcp://{host}:1", "health": {"interval": "100ms"}})
+        gateway = self.start(engine, replays=False, pool={**SILENT, "health": {"interval": "100ms"}})
         self.wait_expected(gateway, engine, self.text(4))
         self.assertGreater(self.total(gateway, "prefix_index_holders"), 0)
         engine.stop()

@@ -101,7 +101,7 @@ static void the_methods_of_a_path_are_those_it_has_a_route_for(void **state)
 static void rows_are_whole(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < dialect_count; i++) {
+    for (size_t i = 0; i < DIALECT_COUNT; i++) {
         const struct dialect_type *d = dialect_all[i];
 
         assert_ptr_equal(dialect_named(slice_str(d->name)), d);
@@ -121,7 +121,7 @@ static void rows_are_whole(void **state)
 static void every_error_is_json_and_recognised(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < dialect_count; i++)
+    for (size_t i = 0; i < DIALECT_COUNT; i++)
         for (size_t k = 0; k < reason_count; k++) {
             struct answer_facts facts = { .content = false };
             struct buf out;
