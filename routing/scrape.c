@@ -6,6 +6,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/metric.h"
 #include "routing/gauges.h"
+#include "routing/holdings.h"
 #include "routing/loads.h"
 #include "routing/rounds.h"
 
@@ -167,6 +168,8 @@ static uint64_t on_page(void *user, struct asked *asked, const struct reason *re
 
     if (!reason)
         outcome = status == 200 ? read_page(scraper, asked, page) : OUTCOME_STATUS;
+    if (reason == &reason_dial_failed) /* a restart too short for health checks to see */
+        holdings_lost(asked->endpoint);
     if (outcome != OUTCOME_OK)
         endpoint_forget_stale(asked->state, scraper->control->now_us);
     note_outcome(scraper, asked, outcome, reason);

@@ -3,6 +3,7 @@
  */
 #include "gateway/base/metric.h"
 #include "gateway/proxy/exchange.h"
+#include "routing/holdings.h"
 #include "routing/router.h"
 
 #include <stdatomic.h>
@@ -36,6 +37,8 @@ void exchange_leave_endpoint(struct exchange *x, const struct reason *reason)
     attempt_release(&x->attempt, reason);
     if (reason == &reason_done)
         cache_reports_complete(&x->endpoint->state->cache_reports, x->dialect, &x->reader.usage);
+    if (reason == &reason_dial_failed) /* nobody listens: what comes back there comes back empty */
+        holdings_lost(x->endpoint);
     share_end(x);
     endpoint_leave(x->endpoint);
     x->counted = false;

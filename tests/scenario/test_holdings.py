@@ -269,6 +269,30 @@ class Following(Holdings):
         gateway.wait_settled()
         self.assertEqual(self.total(gateway, "cache_expected_tokens_total"), before)
 
+    def lose(self, pool, notice):
+        """A silent engine stops and is back at once; what notices that nobody listened is up to `notice`."""
+        engine = self.engine("--tokenizer", TOKENIZER)
+        gateway = self.start(engine, replays=False, pool={**SILENT, **pool})
+        self.wait_expected(gateway, engine, self.text(4))
+        self.assertGreater(self.total(gateway, "prefix_index_holders"), 0)
+        engine.stop()
+        notice(gateway, engine)
+        self.wait_total(gateway, "prefix_index_holders", 0)
+        after = self.engine("--tokenizer", TOKENIZER, port=engine.port)
+        before = self.total(gateway, "cache_expected_tokens_total")
+        self.assertEqual(self.ask(gateway, after, self.text(4)), 0)
+        gateway.wait_settled()
+        self.assertEqual(self.total(gateway, "cache_expected_tokens_total"), before)
+
+    def test_a_page_of_metrics_that_is_refused_tells_of_a_restart(self):
+        self.lose({"health": {"active": False}, "metrics": {"interval": "100ms"}}, lambda gateway, engine: None)
+
+    def test_a_request_that_is_refused_tells_of_a_restart(self):
+        def refused(gateway, engine):
+            with self.assertRaises(AssertionError):
+                self.ask(gateway, engine, self.text(5))
+        self.lose({"health": {"active": False}, "metrics": {"active": False}}, refused)
+
     def test_tenants_who_share_nothing_have_a_model_and_the_log_says_so(self):
         engine = self.publishing()
         gateway = self.start(engine, model={"share_prefixes": False}, tenant_header="x-tenant")
