@@ -7,6 +7,7 @@
 #include "conf/complaint.h"
 #include "conf/nearest.h"
 #include "conf/sections.h"
+#include "conf/sets.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -242,6 +243,39 @@ static struct slot *slot_find(struct slot *slots, size_t count, struct slice key
     return NULL;
 }
 
+/* Where such a key belongs, a name as conf/sets.h has them; NULL: nowhere. */
+static const char *home_of(struct filler *f, struct slice key, struct conf_sets *ret_all)
+{
+    const struct directive_set **sets = xcalloc(f->sections->count + 1, sizeof(*sets));
+    const char *home = NULL;
+
+    for (size_t i = 0; i < f->sections->count; i++)
+        sets[i] = f->sections->at[i].set;
+    conf_sets_collect(ret_all, sets);
+    free(sets);
+    for (size_t i = 0; i < ret_all->count && !home; i++)
+        for (size_t r = 0; r < ret_all->at[i].set->count && !home; r++)
+            if (slice_eq(slice_str(ret_all->at[i].set->rows[r].key), key))
+                home = ret_all->at[i].name;
+    return home;
+}
+
+static void complain_foreign(struct filler *f, const struct yaml_node *key, const char *excerpt)
+{
+    struct conf_sets *all = xcalloc(1, sizeof(*all));
+    const char *home = home_of(f, key->text, all);
+
+    if (!home)
+        complain(f->complaints, key->place, "unknown key `%s`", excerpt);
+    else if (home[0])
+        complain(f->complaints, key->place, "unknown key `%s`, which belongs into `%s`", excerpt,
+                 home);
+    else
+        complain(f->complaints, key->place,
+                 "unknown key `%s`, which belongs to the top of the file", excerpt);
+    free(all);
+}
+
 static void complain_unknown(struct filler *f, const struct slot *slots, size_t count,
                              const struct yaml_node *key)
 {
@@ -258,7 +292,7 @@ static void complain_unknown(struct filler *f, const struct slot *slots, size_t 
     else if (slice_eq(key->text, SLICE("<<")))
         complain(f->complaints, key->place, "`<<` is not part of YAML 1.2; write the keys out");
     else
-        complain(f->complaints, key->place, "unknown key `%s`", excerpt);
+        complain_foreign(f, key, excerpt);
     free(keys);
 }
 

@@ -19,6 +19,9 @@ struct frame {
     struct slice anchor;   /* `at` NULL: none */
 };
 
+/* What a star that was no alias means most often. */
+#define QUOTE_STARS "; a text that begins with * is written in quotes: \"*\""
+
 struct anchor {
     struct slice name;
     struct yaml_node *node;
@@ -290,7 +293,8 @@ static bool on_alias(struct builder *b, struct fy_token *token)
         if (slice_eq(anchor->name, name))
             return node_place(b, anchor->node);
     conf_excerpt(name, excerpt);
-    complain(b->complaints, place, "alias `*%s`: no anchor of that name ends before it", excerpt);
+    complain(b->complaints, place, "alias `*%s`: no anchor of that name ends before it" QUOTE_STARS,
+             excerpt);
     return false;
 }
 
@@ -334,8 +338,8 @@ static void complain_syntax(struct builder *b, struct fy_diag *diag)
     const struct fy_diag_error *error = fy_diag_errors_iterate(diag, &at);
 
     if (error)
-        complain(b->complaints, (struct conf_place){ error->line, error->column }, "%s",
-                 error->msg);
+        complain(b->complaints, (struct conf_place){ error->line, error->column }, "%s%s",
+                 error->msg, strstr(error->msg, "alias") ? QUOTE_STARS : "");
     else
         complain(b->complaints, b->last, "not YAML");
 }

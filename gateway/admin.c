@@ -12,6 +12,7 @@
 #include "gateway/io/listener.h"
 #include "gateway/live_page.h"
 #include "gateway/proxy/exchanges.h"
+#include "gateway/proxy/server.h"
 #include "routing/decide.h"
 #include "routing/holdings.h"
 #include "routing/own_address.h"
@@ -35,9 +36,15 @@ static const struct directive admin_rows[] = {
 static void admin_check(struct conf_checker *checker, const void *section)
 {
     const struct admin_conf *admin = section;
+    const struct conf_list *listeners = conf_section(conf_checker_conf(checker), &listeners_set);
+    const struct listener_conf *listener = listeners->items;
 
-    if (admin->address)
-        own_address_check(checker, admin->address, "`admin`");
+    if (!admin->address)
+        return;
+    own_address_check(checker, admin->address, "`admin`");
+    for (size_t i = 0; i < listeners->count; i++)
+        if (strcmp(admin->address, listener[i].address) == 0)
+            conf_complain(checker, &admin->address, "a listener for clients has this address");
 }
 
 const struct directive_set admin_set = {

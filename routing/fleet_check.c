@@ -3,6 +3,7 @@
  */
 #include "routing/fleet_check.h"
 
+#include "gateway/base/map.h"
 #include "routing/fleet.h"
 #include "routing/kv_check.h"
 #include "routing/kv_feed.h"
@@ -11,6 +12,18 @@
 static bool text_names(const char *a, const char *b)
 {
     return strcmp(a, b) == 0;
+}
+
+/* A text stands once in its list. */
+static void texts_check_once(struct conf_checker *checker, const struct conf_texts *texts)
+{
+    struct map seen;
+
+    map_init(&seen);
+    for (size_t i = 0; i < texts->count; i++)
+        if (map_put(&seen, slice_str(texts->at[i]), texts->at[i]))
+            conf_complain(checker, texts, "`%s` stands there twice", texts->at[i]);
+    map_release(&seen);
 }
 
 static const struct pool_conf *pool_conf_find(const struct conf_list *pools, const char *name)
@@ -181,6 +194,62 @@ static void model_check_tokens(struct conf_checker *checker, const struct model_
                       model->default_chat_template_kwargs);
 }
 
+/* ---- adapters: names beside those of models ---- */
+
+struct names_taken {
+    struct conf_checker *checker;
+    struct map models, adapters; /* by name, alias, adapter: the model */
+};
+
+static void take_model(struct names_taken *taken, struct model_conf *model)
+{
+    map_put(&taken->models, slice_str(model->name), model);
+    for (size_t i = 0; i < model->aliases.count; i++)
+        map_put(&taken->models, slice_str(model->aliases.at[i]), model);
+}
+
+/* Of a model or of a version of it: several versions may serve one adapter. */
+static void take_adapters(struct names_taken *taken, struct model_conf *model,
+                          const struct conf_texts *adapters)
+{
+    texts_check_once(taken->checker, adapters);
+    for (size_t i = 0; i < adapters->count; i++) {
+        const char *name = adapters->at[i];
+        const struct model_conf *named = map_get(&taken->models, slice_str(name));
+        const struct model_conf *other = map_get(&taken->adapters, slice_str(name));
+
+        if (named)
+            conf_complain(taken->checker, adapters,
+                          "`%s` is taken by the model `%s`: clients could not name the adapter",
+                          name, named->name);
+        else if (other && other != model)
+            conf_complain(taken->checker, adapters, "`%s` is an adapter of the model `%s` above",
+                          name, other->name);
+        else
+            map_put(&taken->adapters, slice_str(name), model);
+    }
+}
+
+static void models_check_adapters(struct conf_checker *checker, const struct conf_list *models)
+{
+    struct names_taken taken = { .checker = checker };
+    struct model_conf *model = models->items;
+
+    map_init(&taken.models);
+    map_init(&taken.adapters);
+    for (size_t i = 0; i < models->count; i++)
+        take_model(&taken, &model[i]);
+    for (size_t i = 0; i < models->count; i++) {
+        const struct version_conf *versions = model[i].versions.items;
+
+        take_adapters(&taken, &model[i], &model[i].adapters);
+        for (size_t v = 0; v < model[i].versions.count; v++)
+            take_adapters(&taken, &model[i], &versions[v].adapters);
+    }
+    map_release(&taken.models);
+    map_release(&taken.adapters);
+}
+
 void fleet_check_model(struct conf_checker *checker, const void *section)
 {
     const struct model_conf *model = section;
@@ -189,6 +258,9 @@ void fleet_check_model(struct conf_checker *checker, const void *section)
     model_check_name(checker, model, models, model->name, &model->name);
     for (size_t i = 0; i < model->aliases.count; i++)
         model_check_name(checker, model, models, model->aliases.at[i], &model->aliases);
+    texts_check_once(checker, &model->aliases);
+    if (model == (const struct model_conf *)models->items + models->count - 1)
+        models_check_adapters(checker, models);
     model_check_versions(checker, model);
     model_check_tokens(checker, model);
     if (!model->inspect && (!text_names(model->name, "*") || models->count > 1))

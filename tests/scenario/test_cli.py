@@ -37,6 +37,9 @@ COMPLAINTS = [
     ("a duplicate key", "  - name: llama\n", "  - name: llama\n    name: llama\n", 5, r"name"),
     ("broken YAML", "models:", "models: [", 4, r"."),
     ("a tab", "  - name: llama", "\t- name: llama", 4, r"."),
+    ("a star without quotes", "name: llama", "name: *", 4, r"quotes"),
+    ("a model's key in a pool", "name: b, engine", "tokenizer: x, name: b, engine", 10, r"belongs into `models`"),
+    ("clients on the admin's address", "models:", 'admin: { address: "127.0.0.1:8080" }\nmodels:', 3, r"a listener for clients has this address"),
     ("inspect: off beside other models", "  - name: llama\n", "  - { name: \"*\", inspect: off, pool: a }\n  - name: llama\n", 4, r"inspect"),
 ]
 

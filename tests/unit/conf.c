@@ -44,6 +44,8 @@ static char *complaints_about(struct slice text)
     return copy;
 }
 
+#define STARS "; a text that begins with * is written in quotes: \"*\""
+
 static const char whole_file[] =
     "workers: 4\n"
     "seed: 18446744073709551615\n"
@@ -185,6 +187,8 @@ static void each_mistake_is_named_with_its_place(void **state)
         { "workers: 1\nworkers: 2\n", "t.yaml:2:1: `workers` is given twice, first at 1:1\n" },
         { "hold: { queue: 1, queu: 2 }\n", "t.yaml:1:19: unknown key `queu`\n" },
         { "hold: { quue: 1 }\n", "t.yaml:1:9: unknown key `quue`; did you mean `queue`?\n" },
+        { "pools:\n  - { name: a, endpoints: 'http://x', aliases: q }\n",
+          "t.yaml:2:39: unknown key `aliases`, which belongs into `models`\n" },
         { "hold: { <<: {} }\n", "t.yaml:1:9: `<<` is not part of YAML 1.2; write the keys out\n" },
         { "admin:\n  open: on\n", "t.yaml:2:3: `address` is missing\n" },
         { "pools:\n  - name: a\n", "t.yaml:2:5: `endpoints` is missing\n" },
@@ -250,9 +254,10 @@ static void each_mistake_is_named_with_its_place(void **state)
           "t.yaml:2:1: a second document begins; one file is one document\n" },
         { "admin:\n\taddress: x\n", "t.yaml:2:1: tab character may not be used as indentation\n" },
         { "workers: !!int 4\n", "t.yaml:1:10: tags are not understood; leave it out\n" },
-        { "workers: *n\n", "t.yaml:1:10: alias `*n`: no anchor of that name ends before it\n" },
+        { "workers: *n\n",
+          "t.yaml:1:10: alias `*n`: no anchor of that name ends before it" STARS "\n" },
         { "hold: &h { queue: *h }\n",
-          "t.yaml:1:19: alias `*h`: no anchor of that name ends before it\n" },
+          "t.yaml:1:19: alias `*h`: no anchor of that name ends before it" STARS "\n" },
         { "? workers\n: 1\n", "t.yaml:1:1: a key is written without `?`\n" },
         { "workers: 1\n  - ? S: \t?\t1\n", "t.yaml:2:5: a key is written without `?`\n" },
         { "workers: 1\n?", "t.yaml:2:1: a key is written without `?`\n" },

@@ -135,7 +135,7 @@ static void adapters_may_be_named_after_their_base(void **state)
 #define ADAPTED                                                                                    \
     "models:\n"                                                                                    \
     "  - { name: m, aliases: [ n ], adapters: [ both, first ], pool: a }\n"                        \
-    "  - { name: k, adapters: [ all, n, first, all ], versions: [\n"                               \
+    "  - { name: k, adapters: [ all ], versions: [\n"                                              \
     "      { name: v1, pool: a, weight: 3, model: k-one, adapters: [ one ] },\n"                   \
     "      { name: v2, pool: b, weight: 1, adapters: [ two, all ] } ] }\n"                         \
     "  - { name: \"*\", pool: b, adapters: [ none ] }\n"
@@ -289,12 +289,15 @@ static void a_view_sees_the_newest(void **state)
     "pools: [ { name: a, " settings ", endpoints: [ " endpoints " ] } ]\n"                         \
     "models: [ { name: m, pool: a } ]\n"
 
-static void engines_with_publishers_of_their_own_are_taken(void **state)
+static void what_only_looks_wrong_is_taken(void **state)
 {
     static const char *const rows[] = {
         POOL_OF("kv_events: \"tcp://{host}:5557\"", "\"http://x:1\", \"http://y:1\""),
         POOL_OF("kv_events_ranks: 3, kv_events: \"tcp://{host}:{port+100}\"",
                 "\"http://x:1\", \"http://x:4\""),
+        /* one adapter of two versions */
+        TWO_POOLS "models: [ { name: m, versions: [ { name: v, pool: a, adapters: [ k ] }, { name: "
+                  "w, pool: b, adapters: [ k ] } ] } ]\n",
         /* one engine in two pools */
         "pools: [ { name: a, kv_events: \"tcp://{host}:5557\", endpoints: [ \"http://x:1\" ] },\n"
         "         { name: b, kv_events: \"tcp://{host}:5557\", endpoints: [ \"http://x:1\" ] } ]\n"
@@ -335,6 +338,16 @@ static void what_the_rows_cannot_say_is_complained_about(void **state)
           "\"http://x:7\" ] "
           "} ]\nmodels: [ { name: m, pool: a }, { name: n, pool: b } ]\n",
           "test.yaml:2:" },
+        { TWO_POOLS "models: [ { name: m, aliases: [ bb, bb ], pool: a } ]\n",
+          "`bb` stands there twice" },
+        { TWO_POOLS "models: [ { name: m, adapters: [ z, z ], pool: a } ]\n",
+          "`z` stands there twice" },
+        { TWO_POOLS "models: [ { name: m, adapters: [ k ], pool: a }, { name: n, aliases: [ k ], "
+                    "pool: b } ]\n",
+          "`k` is taken by the model `n`" },
+        { TWO_POOLS "models: [ { name: m, adapters: [ k ], pool: a }, { name: n, versions: [ { "
+                    "name: v, pool: b, adapters: [ k ] } ] } ]\n",
+          "`k` is an adapter of the model `m` above" },
         { TWO_POOLS "models: [ { name: m } ]\n", "a model needs either `pool` or `versions`" },
         { TWO_POOLS "models: [ { name: m, pool: aa } ]\n", "no pool is called `aa`" },
         { TWO_POOLS "models: [ { name: m, pool: a }, { name: n, aliases: [ m ], pool: a } ]\n",
@@ -424,7 +437,7 @@ int main(void)
         cmocka_unit_test(a_fleet_of_the_same_configuration_reads_no_file_again),
         cmocka_unit_test(a_key_file_that_holds_no_key_is_refused),
         cmocka_unit_test(a_view_sees_the_newest),
-        cmocka_unit_test(engines_with_publishers_of_their_own_are_taken),
+        cmocka_unit_test(what_only_looks_wrong_is_taken),
         cmocka_unit_test(what_the_rows_cannot_say_is_complained_about),
         cmocka_unit_test(more_publishers_than_are_listened_to_are_complained_about),
     };
