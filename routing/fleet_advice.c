@@ -24,12 +24,37 @@ static void advise_endpoint(const struct conf *conf, const struct pool_conf *poo
     buf_release(&what);
 }
 
+static bool model_uses(const struct model_conf *model, const char *pool)
+{
+    const struct version_conf *versions = model->versions.items;
+
+    if (model->pool && strcmp(model->pool, pool) == 0)
+        return true;
+    for (size_t i = 0; i < model->versions.count; i++)
+        if (strcmp(versions[i].pool, pool) == 0)
+            return true;
+    return false;
+}
+
+static void advise_use(const struct conf *conf, const struct pool_conf *pool, struct buf *out)
+{
+    const struct conf_list *models = conf_section(conf, &models_set);
+    const struct model_conf *at = models->items;
+
+    for (size_t i = 0; i < models->count; i++)
+        if (model_uses(&at[i], pool->name))
+            return;
+    conf_blame(conf, &pool->name, SLICE("warning: no model uses this pool"), out);
+}
+
 void fleet_advise(const struct conf *conf, struct buf *out)
 {
     const struct conf_list *pools = conf_section(conf, &pools_set);
     const struct pool_conf *at = pools->items;
 
-    for (size_t i = 0; i < pools->count; i++)
+    for (size_t i = 0; i < pools->count; i++) {
+        advise_use(conf, &at[i], out);
         for (size_t k = 0; k < at[i].endpoints.count; k++)
             advise_endpoint(conf, &at[i], at[i].endpoints.at[k], out);
+    }
 }

@@ -85,6 +85,13 @@ class Cli(Scenario):
                 self.assertEqual(status, 0, err)
                 self.assertEqual(bool(re.search(rf"sluice\.yaml:10:\d+: warning: `{re.escape(url)}` ends in /v1.*/v1/v1/chat", err)), warned, err)
 
+    def test_a_pool_that_no_model_uses_is_warned_of(self):
+        for pool, warned in (("b", False), ("a", True)):
+            with self.subTest(pool=pool):
+                status, out, err = command("check", self.file(GOOD.replace("name: next, pool: b", f"name: next, pool: {pool}")))
+                self.assertEqual(status, 0, err)
+                self.assertEqual(bool(re.search(r"sluice\.yaml:10:\d+: warning: no model uses this pool", err)), warned, err)
+
     def test_the_admin_listener_is_no_endpoint(self):
         path = self.file(GOOD.replace('"http://10.0.0.13:8000"', '"http://localhost:9090"') + "admin: { address: \"[::]:9090\" }\n")
         status, out, err = command("check", path)
