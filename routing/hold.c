@@ -259,16 +259,22 @@ double hold_predict_s(struct hold *hold, int rank, uint64_t now_us)
     return before_s * hold->busy_s / hold->released_s;
 }
 
+static bool tenant_has_its_part(const struct hold *hold, const struct hold_item *item)
+{
+    const struct hold_tenant *tenant = map_get(&hold->tenants_map, id_key(&item->tenant));
+
+    return !item->nobodys && tenant && tenant->waiting >= hold->conf->tenant_length;
+}
+
 /* Its tenant and its source have not yet what they may have; `instead` (NULL: nobody) would go. */
 static bool has_part_left(const struct hold *hold, const struct hold_item *item,
                           const struct hold_item *instead)
 {
-    const struct hold_tenant *tenant = map_get(&hold->tenants_map, id_key(&item->tenant));
     const struct hold_source *source = source_find(hold, item->source);
-    uint32_t of_tenant = instead && instead->tenant == item->tenant;
+    bool of_tenant = instead && instead->tenant == item->tenant;
     uint32_t of_source = instead && instead->source == item->source;
 
-    return (!tenant || tenant->waiting - of_tenant < hold->conf->tenant_length) &&
+    return (of_tenant || !tenant_has_its_part(hold, item)) &&
            (!source || source->waiting - of_source < hold->conf->source_length);
 }
 
@@ -298,15 +304,28 @@ enum hold_answer hold_add(struct hold *hold, struct hold_item *item, uint64_t no
     return HOLD_ADDED;
 }
 
+/* Of the lowest rank, of those of the item's own tenant if it must be. */
+static const struct hold_queue *lowest_queue(const struct hold *hold, const struct hold_item *item,
+                                             bool own)
+{
+    for (const struct list *at = hold->classes.prev; at != &hold->classes; at = at->prev) {
+        const struct hold_class *class = CONTAINER_OF(at, struct hold_class, link);
+
+        if (!own)
+            return CONTAINER_OF(class->queues.prev, struct hold_queue, link);
+        if (map_get(&class->queues_map, id_key(&item->tenant)))
+            return map_get(&class->queues_map, id_key(&item->tenant));
+    }
+    return NULL;
+}
+
 struct hold_item *hold_last(const struct hold *hold, const struct hold_item *item)
 {
-    const struct hold_class *lowest = CONTAINER_OF(hold->classes.prev, struct hold_class, link);
-    const struct hold_queue *queue;
+    const struct hold_queue *queue = lowest_queue(hold, item, tenant_has_its_part(hold, item));
     struct hold_item *last;
 
-    if (list_is_empty(&hold->classes) || lowest->rank >= item->rank)
+    if (!queue || queue->class->rank >= item->rank)
         return NULL;
-    queue = CONTAINER_OF(lowest->queues.prev, struct hold_queue, link);
     last = CONTAINER_OF(queue->items.prev, struct hold_item, link);
     return has_part_left(hold, item, last) ? last : NULL;
 }

@@ -44,6 +44,7 @@ struct hold_source;
 struct hold_item {
     uint64_t tenant; /* a hash of its name; 0 is a tenant, too */
     uint64_t source; /* whence it comes; 0: somebody vouches for its tenant */
+    bool nobodys;    /* no tenant is known: the hold's length alone is its limit */
     int rank;        /* higher goes first */
     uint64_t since_us, deadline_us;
     double cost_s; /* seconds to compute; kept true by the hold once it is added */
@@ -91,8 +92,9 @@ enum hold_answer { HOLD_ADDED, HOLD_FULL, HOLD_TENANT_FULL };
 
 /* Anything but HOLD_ADDED: nothing was done. */
 enum hold_answer hold_add(struct hold *hold, struct hold_item *item, uint64_t now_us) MUST_USE;
-/* Who makes way for the item where the hold is full: the youngest of a tenant, of the lowest rank.
- * NULL: nobody's is lower, or it could not be added even so. */
+/* Who makes way for the item where the hold is full: the youngest of a tenant, of the lowest rank;
+ * where its tenant's part is, of its own. NULL: nobody's is lower, or it could not be added even
+ * so. */
 struct hold_item *hold_last(const struct hold *hold, const struct hold_item *item);
 /* It does not wait any more: it was given up. */
 void hold_remove(struct hold *hold, struct hold_item *item);

@@ -10,8 +10,10 @@ static const struct directive hold_rows[] = {
                      "Requests that wait for one pool at a time; more are refused with 429."),
     DIRECTIVE_REAL(struct hold_limits_conf, tenant_share, "25%", 0.0001, 1,
                    "Part of them that one tenant may have; more of its own are refused with 429. "
-                   "Requests without a tenant are one tenant; on listeners that are not trusted, "
-                   "one of each client address (of IPv6 its /64). Such an address may have twice "
+                   "One of its own of a lower class makes way before that. "
+                   "Requests without a tenant may have the whole queue; on listeners that are not "
+                   "trusted they are one tenant of each client address (of IPv6 its /64). Such an "
+                   "address may have twice "
                    "as much, and of its tenants 16 are told apart, whatever credentials it shows: "
                    "two keys may share one tenant's part."),
     DIRECTIVE_DURATION(

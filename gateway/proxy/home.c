@@ -376,15 +376,22 @@ static bool is_settled(const struct pool_hold *held)
     return !list_is_linked(&held->turn.link) && room_is_settled(&held->state->room);
 }
 
-/* Where the queue is full one of a lower rank is refused instead. False: there is none. */
-static bool make_way(struct pool_hold *held, const struct ticket *ticket, double wait_s)
+static const struct reason *reason_of(enum hold_answer full)
+{
+    return full == HOLD_FULL ? &reason_queue_full : &reason_tenant_queue_full;
+}
+
+/* Where the queue or its tenant's part of it is full, one of a lower rank is refused instead.
+ * False: there is none. */
+static bool make_way(struct pool_hold *held, const struct ticket *ticket, enum hold_answer full,
+                     double wait_s)
 {
     struct hold_item *last = hold_last(&held->hold, &ticket->item);
 
     if (!last)
         return false;
     hold_remove(&held->hold, last);
-    refuse(held, ticket_of(last), &reason_queue_full, wait_s);
+    refuse(held, ticket_of(last), reason_of(full), wait_s);
     answer(held, ticket_of(last));
     return true;
 }
@@ -402,14 +409,13 @@ static void hold_ticket(struct pool_hold *held, struct ticket *ticket)
         return;
     }
     answered = hold_add(&held->hold, &ticket->item, now_us);
-    if (answered == HOLD_FULL && make_way(held, ticket, wait_s))
+    if (answered != HOLD_ADDED && make_way(held, ticket, answered, wait_s))
         answered = hold_add(&held->hold, &ticket->item, now_us);
     if (answered == HOLD_ADDED) {
         ticket->held = true;
         list_push(&held->tickets, &ticket->link);
     } else {
-        refuse(held, ticket, answered == HOLD_FULL ? &reason_queue_full : &reason_tenant_queue_full,
-               wait_s);
+        refuse(held, ticket, reason_of(answered), wait_s);
     }
 }
 

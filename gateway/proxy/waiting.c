@@ -128,6 +128,7 @@ static void fill_item(struct ticket *ticket, const struct exchange *x)
     ticket->item = (struct hold_item){
         .tenant = asker.tenant,
         .source = asker.source,
+        .nobodys = x->filter.tenant.len == 0 && asker.source == 0,
         .rank = (int)class->rank,
         .since_us = since_us,
         .deadline_us = since_us + deadline_ms * CLOCK_US_PER_MS,

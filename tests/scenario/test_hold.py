@@ -150,6 +150,29 @@ class Refusals(Hold):
         self.assertEqual([client.read_answer().status for client in clients], [200] * 5)
         gateway.wait_line("requests are refused: too many of your requests wait")
 
+    def test_who_names_no_tenant_has_the_whole_queue(self):
+        gateway = self.start(hold={"queue": 8}, workers=2)
+        clients = [self.occupy(gateway)]
+        for count, text in enumerate(["batch"] * 3 + ["urgent"] * 2, 1):
+            clients.append(self.ask(gateway, text, field("x-sluice-class", text)))
+            self.waiting(gateway, count)
+        self.open_gate()
+        self.assertEqual([client.read_answer().status for client in clients], [200] * 6)
+        self.assertEqual(self.order(), ["urgent"] * 2 + ["batch"] * 3)
+
+    def test_a_tenants_part_makes_way_for_its_own_higher_rank(self):
+        gateway = self.start(hold={"queue": 8}, workers=2)
+        tenant = field("x-tenant", "one")
+        clients = [self.occupy(gateway)]
+        for count in (1, 2):
+            clients.append(self.ask(gateway, f"batch-{count}", tenant + field("x-sluice-class", "batch")))
+            self.waiting(gateway, count)
+        clients.append(self.ask(gateway, "urgent", tenant + field("x-sluice-class", "urgent")))
+        self.assert_refused(clients.pop(2), "tenant_queue_full", gateway)
+        self.open_gate()
+        self.assertEqual([client.read_answer().status for client in clients], [200] * 3)
+        self.assertEqual(self.order(), ["urgent", "batch-1"])
+
     def test_a_full_queue_makes_way_for_a_higher_rank(self):
         gateway = self.start(hold={"queue": 2, "tenant_share": 1}, workers=4)
         clients = [self.occupy(gateway)]

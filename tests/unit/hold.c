@@ -263,7 +263,8 @@ static void who_has_his_part_takes_no_other_tenants(void **state)
         assert_ptr_equal(hold_last(&rig.hold, &more), &rig.waiters[0].item);
         assert_true(add(&rig, "b:1,t1,r1"));
     }
-    assert_null(hold_last(&rig.hold, &more));
+    assert_ptr_equal(hold_last(&rig.hold, &more), &rig.waiters[conf.tenant_length].item);
+    assert_null(hold_last(&rig.hold, &(struct hold_item){ .tenant = 1, .rank = 1 }));
     assert_false(add(&rig, "c:1,t1,r-1"));
     hold_remove(&rig.hold, &rig.waiters[0].item);
     assert_ptr_equal(hold_last(&rig.hold, &more), &rig.waiters[conf.tenant_length].item);
