@@ -123,7 +123,8 @@ static const struct command commands[] = {
     { "schema", "", "Prints the JSON Schema of the configuration.", 0, 0, run_schema },
     { "reference", "", "Prints every directive, as Markdown.", 0, 0, run_reference },
     { "tokenize", "--tokenizer DIR [--special] [--bench FILE]",
-      "Turns texts into token ids, JSON lines in and out.", 2, 5, command_tokenize },
+      "Turns texts into token ids, JSON lines in and out; a line's error is in its answer.", 2, 5,
+      command_tokenize },
     { "render", "--templates DIR | --tokenizer DIR",
       "Renders chat templates, or chat requests; a JSON object a line in and out.", 2, 2,
       command_render },
@@ -141,6 +142,15 @@ static int usage(FILE *to, int code)
     return code;
 }
 
+static int run_command(const struct command *command, int count, char **arguments)
+{
+    if (count >= command->least && count <= command->most)
+        return command->run(arguments);
+    fprintf(stderr, "usage: sluice %s %s\n  %s\n", command->name, command->arguments,
+            command->help);
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
     tls_setup();
@@ -149,10 +159,7 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "--version") == 0)
         return run_version(NULL);
     for (size_t i = 0; argc > 1 && i < ARRAY_LEN(commands); i++)
-        if (strcmp(argv[1], commands[i].name) == 0) {
-            if (argc - 2 < commands[i].least || argc - 2 > commands[i].most)
-                return usage(stderr, 2);
-            return commands[i].run(argv + 2);
-        }
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return run_command(&commands[i], argc - 2, argv + 2);
     return usage(stderr, 2);
 }

@@ -85,6 +85,11 @@ class Cli(Scenario):
                 self.assertEqual(status, 0, err)
                 self.assertEqual(bool(re.search(rf"sluice\.yaml:10:\d+: warning: `{re.escape(url)}` ends in /v1.*/v1/v1/chat", err)), warned, err)
 
+    def test_a_command_without_its_arguments_says_what_they_are(self):
+        status, out, err = command("blocks", "--tokenizer", "x")
+        self.assertEqual((status, out), (2, ""))
+        self.assertRegex(err, r"^usage: sluice blocks --tokenizer DIR --block-size N\n")
+
     def test_a_pool_that_no_model_uses_is_warned_of(self):
         for pool, warned in (("b", False), ("a", True)):
             with self.subTest(pool=pool):
