@@ -80,6 +80,17 @@ void forms_end_chunk(struct generation *g, const struct choice *choice)
     buf_add(&g->event, SLICE("}\n\n"));
 }
 
+void forms_emit_named(struct generation *g, json_t *event, json_t *fields)
+{
+    CHECK(event && fields);
+    buf_printf(&g->event, "event: %s\ndata: ", json_string_value(json_object_get(event, "type")));
+    json_object_update(event, fields);
+    json_decref(fields);
+    event_add_json(&g->event, event);
+    buf_add(&g->event, SLICE("\n\n"));
+    generation_emit(g);
+}
+
 void forms_usage_chunk(struct generation *g)
 {
     if (!g->ask.include_usage)

@@ -23,6 +23,9 @@ json_t *forms_reasoning(const struct choice *choice);
 void forms_make_head(struct generation *g, const char *object);
 /* Ends such an event: usage if every event has it, braces and the empty line. */
 void forms_end_chunk(struct generation *g, const struct choice *choice);
+/* An event of APIs whose events have names: `event`, which begins with its type, and `fields`
+ * behind that. Takes both. */
+void forms_emit_named(struct generation *g, json_t *event, json_t *fields);
 /* The event with no choices and the usage, if the client asked for it. */
 void forms_usage_chunk(struct generation *g);
 

@@ -13,15 +13,7 @@
 /* One event; takes `fields`, which go behind the type. */
 static void emit(struct generation *g, const char *type, json_t *fields)
 {
-    json_t *event = json_pack("{s:s}", "type", type);
-
-    CHECK(fields);
-    json_object_update(event, fields);
-    json_decref(fields);
-    buf_printf(&g->event, "event: %s\ndata: ", type);
-    event_add_json(&g->event, event);
-    buf_add(&g->event, SLICE("\n\n"));
-    generation_emit(g);
+    forms_emit_named(g, json_pack("{s:s}", "type", type), fields);
 }
 
 static json_t *usage(const struct generation *g)

@@ -90,16 +90,10 @@ static json_t *response(const struct generation *g, bool done)
 /* One event; takes `fields`, which go behind type and number. */
 static void emit(struct generation *g, const char *type, json_t *fields)
 {
-    json_t *event =
-        json_pack("{s:s,s:I}", "type", type, "sequence_number", (json_int_t)g->sequence_number++);
-
-    CHECK(fields);
-    json_object_update(event, fields);
-    json_decref(fields);
-    buf_printf(&g->event, "event: %s\ndata: ", type);
-    event_add_json(&g->event, event);
-    buf_add(&g->event, SLICE("\n\n"));
-    generation_emit(g);
+    forms_emit_named(
+        g,
+        json_pack("{s:s,s:I}", "type", type, "sequence_number", (json_int_t)g->sequence_number++),
+        fields);
 }
 
 static void begin(struct generation *g)
